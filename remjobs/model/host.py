@@ -1,0 +1,73 @@
+"""A host: a machine by name, with how to reach it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from remjobs.errors import UsageError
+
+__all__ = ["Host", "SshOptions", "check_host_name", "check_user_name"]
+
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+_USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
+
+
+def check_host_name(name: str) -> str:
+    """Return the name if it is safe to hand to a resolver, a log or a ProxyCommand.
+
+    A leading ``-`` would be read as an option, a blank would split in a
+    ProxyCommand, a control character would forge output.
+
+    Raises:
+        UsageError: The name has a character that no host name has.
+    """
+    if not _HOST_NAME.fullmatch(name):
+        msg = f"{name!r} is not a host name: letters, digits, '.', '-', '_' and ':' are allowed"
+        raise UsageError(msg)
+    return name
+
+
+def check_user_name(name: str) -> str:
+    """Return the user name if it is safe to hand on.
+
+    Raises:
+        UsageError: The name has a character that no user name has.
+    """
+    if not _USER_NAME.fullmatch(name):
+        msg = f"{name!r} is not a user name"
+        raise UsageError(msg)
+    return name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshOptions:
+    """What only SSH hosts have. None means: as ~/.ssh/config or the default says."""
+
+    identity_files: tuple[str, ...] = ()
+    config_file: str | None = None
+    known_hosts_file: str | None = None
+    connect_timeout: float | None = None
+    """Seconds until the TCP connection stands; default 10."""
+    login_timeout: float | None = None
+    """Seconds for key exchange and authentication; default 30."""
+    keepalive_interval: float | None = None
+    """Seconds between keepalives; default 15. Three unanswered ones end the connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A machine and how to reach it; everything but secrets."""
+
+    name: str
+    transport: str = "ssh"
+    address: str | None = None
+    """Where it is, if the name is not to be resolved itself."""
+    port: int | None = None
+    user: str | None = None
+    credential: str | None = None
+    """Name of the credential in the keyring."""
+    variables: Mapping[str, object] = field(default_factory=dict)
+    ssh: SshOptions = SshOptions()

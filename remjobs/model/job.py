@@ -1,0 +1,104 @@
+"""Jobs and child jobs as their users see them: immutable snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from remjobs.model.state import FINAL, JobState
+
+__all__ = ["Child", "Job", "JobType", "Reason", "ReasonKind"]
+
+
+class JobType(StrEnum):
+    """PSJobTypeName: what kind of job it is."""
+
+    BACKGROUND = "BackgroundJob"
+    """Local work: one child, ``localhost``."""
+    REMOTE = "RemoteJob"
+
+
+class ReasonKind(StrEnum):
+    """Why a child failed or was lost, as a word that scripts can test."""
+
+    EXIT = "exit"
+    SIGNAL = "signal"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    AUTHENTICATION = "authentication"
+    HOST_KEY = "host-key"
+    REFUSED = "refused"
+    INITIALIZATION = "initialization"
+    LOST = "lost"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a job is in its state: a kind and a sentence."""
+
+    kind: ReasonKind
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One host's part of a job."""
+
+    id: int
+    instance_id: UUID
+    parent_id: int
+    name: str
+    host: str
+    transport: str
+    state: JobState
+    reason: Reason | None = None
+    status_message: str = ""
+    has_more_data: bool = True
+    command: str = ""
+    exit_code: int | None = None
+    signal: str | None = None
+    """Name of the signal that ended the work, without ``SIG``."""
+    attempt: int = 0
+    """How many times the work was sent to the host."""
+    begin_time: datetime | None = None
+    """When the work was sent; None where it never began."""
+    end_time: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the state can change no more."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A parent job. Its state is computed from its children's."""
+
+    id: int
+    instance_id: UUID
+    name: str
+    type: JobType
+    state: JobState
+    reason: Reason | None = None
+    has_more_data: bool = True
+    location: str = ""
+    """The hosts, folded: ``web[01-20],db1``."""
+    command: str = ""
+    status_message: str = ""
+    begin_time: datetime | None = None
+    end_time: datetime | None = None
+    throttle_limit: int = 32
+    counts: Mapping[JobState, int] = field(default_factory=dict)
+    children: tuple[Child, ...] | None = None
+    """In inventory order; None where only the parent was asked for."""
+    warnings: tuple[str, ...] = ()
+    """What was noticed while the job was started, for the one who started it."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether every child has ended."""
+        return self.state in FINAL

@@ -1,0 +1,128 @@
+"""What clients ask of a JobService, as values that can cross a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from remjobs.errors import UsageError
+from remjobs.model.host import Host, SshOptions
+from remjobs.model.record import Stream
+from remjobs.model.state import JobState
+from remjobs.model.work import Work
+
+_LAST_PORT: Final = 65535
+
+__all__ = [
+    "DEFAULT_THROTTLE",
+    "Caller",
+    "Connection",
+    "JobQuery",
+    "ReceiveOptions",
+    "StartRequest",
+    "Targets",
+]
+
+DEFAULT_THROTTLE: Final = 32
+"""Children of one job that may run at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What belongs to the one who asks, and would be stale in the controller."""
+
+    directory: str = "/"
+    """Relative paths in the request are meant from here."""
+    ssh_auth_sock: str | None = None
+    dbus_session_bus_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """Which hosts: expressions, to be resolved against inventories."""
+
+    include: tuple[str, ...] = ()
+    """What ``-t`` was given: names, groups, ranges, ``@file``, ``-``."""
+    exclude: tuple[str, ...] = ()
+    inventories: tuple[str, ...] = ()
+    """Paths of inventory files; none means the default one, if it exists."""
+    standard_input: str | None = None
+    """The text that ``-`` stands for."""
+    hosts: tuple[Host, ...] = ()
+    """Hosts given whole, from Python; they need no inventory."""
+    allow_duplicates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Connection settings that override what the inventory says, for every host."""
+
+    user: str | None = None
+    port: int | None = None
+    ssh: SshOptions = SshOptions()
+
+    def __post_init__(self) -> None:
+        """Refuse a port that is none."""
+        if self.port is not None and not 1 <= self.port <= _LAST_PORT:
+            msg = f"port {self.port} is not between 1 and 65535"
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRequest:
+    """Everything that makes a job."""
+
+    instance_id: UUID
+    """Made by the asker: starting the same id twice gives the same job."""
+    work: Work
+    targets: Targets | None = None
+    """None is a local job."""
+    connection: Connection = Connection()
+    name: str | None = None
+    throttle_limit: int = DEFAULT_THROTTLE
+    caller: Caller = Caller()
+
+    def __post_init__(self) -> None:
+        """Refuse what can never run."""
+        if self.throttle_limit < 1:
+            msg = f"throttle limit {self.throttle_limit} is not 1 or more"
+            raise UsageError(msg)
+        if self.name is not None and not self.name.strip():
+            msg = "the job's name is empty"
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobQuery:
+    """Which jobs: all, or those that selectors and states name."""
+
+    selectors: tuple[str, ...] = ()
+    """Ids, UUIDs or a unique beginning, names, globs, ``@last``; none is all."""
+    states: frozenset[JobState] = frozenset()
+    """Keep parents in these states; none is any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveOptions:
+    """How to receive."""
+
+    keep: bool = False
+    """Leave the read position where it is."""
+    everything: bool = False
+    """From the first record again, whatever was received."""
+    wait: bool = False
+    """Follow to the end."""
+    events: bool = False
+    """Tell each child's change of state as well."""
+    hosts: tuple[str, ...] = ()
+    streams: frozenset[Stream] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.keep and self.wait:
+            msg = "--keep and --wait do not go together"
+            raise UsageError(msg)
+        if self.events and not self.wait:
+            msg = "--events needs --wait"
+            raise UsageError(msg)

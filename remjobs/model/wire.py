@@ -1,0 +1,96 @@
+"""The JSON forms: what ``--json`` prints and what crosses the socket.
+
+Keys are snake_case and stable. Times are RFC 3339 in UTC. A record's bytes are
+``text`` where they are UTF-8, else ``base64``.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from remjobs.errors import UsageError
+from remjobs.model.job import Child, Job
+from remjobs.model.record import Record
+
+__all__ = [
+    "child_json",
+    "decode",
+    "dumps",
+    "event_from_json",
+    "event_json",
+    "job_json",
+    "record_json",
+]
+
+T = TypeVar("T")
+
+
+def dumps(value: object) -> bytes:
+    """Encode any of our values, or lists and mappings of them, as JSON."""
+    return msgspec.json.encode(value)
+
+
+def decode(value: object, into: type[T]) -> T:
+    """Rebuild one of our dataclasses from parsed JSON.
+
+    Raises:
+        UsageError: The value has not the shape of the type.
+    """
+    try:
+        return msgspec.convert(value, into)
+    except msgspec.ValidationError as exc:
+        msg = f"not a {into.__name__}: {exc}"
+        raise UsageError(msg) from exc
+
+
+def child_json(child: Child) -> dict[str, Any]:
+    """Return a child as ``get --json`` shows it."""
+    return dict(msgspec.to_builtins(child))
+
+
+def job_json(job: Job) -> dict[str, Any]:
+    """Return a job as ``--json`` shows it: without ``children`` if it has none here."""
+    shown: dict[str, Any] = msgspec.to_builtins(job)
+    if job.children is None:
+        del shown["children"]
+    if not job.warnings:
+        del shown["warnings"]
+    return shown
+
+
+def record_json(record: Record) -> dict[str, Any]:
+    """Return a record as ``receive --json`` shows it."""
+    shown: dict[str, Any] = {
+        "job_id": record.job_id,
+        "child_id": record.child_id,
+        "host": record.host,
+        "stream": record.stream.value,
+        "seq": record.seq,
+        "time": record.time,
+    }
+    try:
+        return shown | {"text": record.data.decode()}
+    except UnicodeDecodeError:
+        return shown | {"base64": base64.b64encode(record.data).decode()}
+
+
+def event_json(event: Record | Child) -> dict[str, Any]:
+    """Return what a receiver gets, told apart by ``stream`` (a record) or not."""
+    return record_json(event) if isinstance(event, Record) else child_json(event)
+
+
+def event_from_json(value: Mapping[str, Any]) -> Record | Child:
+    """Rebuild what ``event_json`` gave."""
+    if "stream" not in value:
+        return decode(value, Child)
+    fields = dict(value)
+    if "text" in fields:
+        data = fields.pop("text").encode()
+    else:
+        data = base64.b64decode(fields.pop("base64"))
+    return replace(decode(fields | {"data": ""}, Record), data=data)

@@ -1,0 +1,106 @@
+"""Work: what to run on each host."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from remjobs.errors import UsageError
+
+__all__ = ["DEFAULT_OUTPUT_LIMIT", "Command", "Script", "Work"]
+
+DEFAULT_OUTPUT_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes of output kept for each child; the rest is counted and dropped."""
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command line, either text for the shell or words to be passed exactly."""
+
+    text: str | None = None
+    words: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no shell can be given."""
+        if (self.text is None) == (not self.words):
+            msg = "a command is either one text or one or more words"
+            raise UsageError(msg)
+        if "\0" in self.display:
+            msg = "a command cannot hold a NUL byte"
+            raise UsageError(msg)
+
+    @property
+    def display(self) -> str:
+        """The command as a person would type it in sh."""
+        return self.text if self.text is not None else shlex.join(self.words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A script's content, read when the job was submitted."""
+
+    name: str
+    """Its path as it was given, for display and to choose the interpreter by."""
+    content: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse what is no script."""
+        if b"\0" in self.content:
+            msg = f"{self.name} holds NUL bytes: it is not a script"
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What to run: a command or a script, and everything that goes with it."""
+
+    command: Command | None = None
+    script: Script | None = None
+    arguments: tuple[str, ...] = ()
+    """``"$@"`` of a script or of a command text."""
+    input: bytes = b""
+    """Standard input, the same for every host; then end of file."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: str | None = None
+    """Working directory on the host; None is the home directory."""
+    shell: str | None = None
+    """Interpreter: a name or path, with options; None is sh, or a script's own."""
+    output_limit: int = DEFAULT_OUTPUT_LIMIT
+    """Bytes of output kept for each child."""
+    stop_grace: float = 5.0
+    """Seconds between the gentle signal of a stop and the kill."""
+    success_codes: frozenset[int] = frozenset({0})
+    """Exit codes that count as success."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be carried to a host as it is."""
+        if (self.command is None) == (self.script is None):
+            msg = "work is either a command or a script: give one of them"
+            raise UsageError(msg)
+        for name, value in self.environment.items():
+            if not _VARIABLE.fullmatch(name):
+                msg = f"{name!r} is not a variable name: letters, digits and '_' are allowed"
+                raise UsageError(msg)
+            if "\0" in value:
+                msg = f"the value of {name} cannot hold a NUL byte"
+                raise UsageError(msg)
+        if any("\0" in argument for argument in self.arguments):
+            msg = "an argument cannot hold a NUL byte"
+            raise UsageError(msg)
+        if self.shell is not None and not self.shell.strip():
+            msg = "the shell's name is empty"
+            raise UsageError(msg)
+        if self.output_limit < 0 or self.stop_grace < 0:
+            msg = "the output limit and the stop grace cannot be negative"
+            raise UsageError(msg)
+
+    @property
+    def display(self) -> str:
+        """What ``list`` shows as the command."""
+        base = self.command.display if self.command else self.script.name if self.script else ""
+        return " ".join([base, *map(shlex.quote, self.arguments)])

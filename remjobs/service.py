@@ -1,0 +1,100 @@
+"""The one interface between those who want jobs and those who keep them.
+
+The engine's service implements it in this process, the controller's client
+over a socket. The CLI and the Python API see nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from remjobs.model.job import Child, Job
+from remjobs.model.record import Record
+from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
+
+__all__ = ["Event", "JobService"]
+
+Event = Record | Child
+"""What a receiver gets: a record, or a child whose state is to be told."""
+
+
+class JobService(Protocol):
+    """Starts jobs and answers for them.
+
+    ``selectors`` are ids, UUIDs or a unique beginning of one, names, globs and
+    ``@last``. A literal one that matches nothing raises ``NoSuchJob``; a glob
+    that matches nothing is silent.
+    """
+
+    async def start(self, request: StartRequest) -> Job:
+        """Start a job and return at once, with its children."""
+        ...
+
+    async def list(self, query: JobQuery) -> tuple[Job, ...]:
+        """Return the parents that match, without children, by id."""
+        ...
+
+    async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
+        """Return parents with their children; a child's id gives the child."""
+        ...
+
+    def receive(
+        self,
+        selectors: Sequence[str],
+        options: ReceiveOptions,
+    ) -> AsyncIterator[Event]:
+        """Yield what has not been received, and move the read position.
+
+        A record counts as received when the next one is asked for. A child
+        that did not succeed is yielded after its records, at every receive.
+        """
+        ...
+
+    def follow(self, selector: str) -> AsyncIterator[Record]:
+        """Yield every record of one job, from the first to the last, as they come.
+
+        The read position does not move. Ends when the job has settled.
+        """
+        ...
+
+    async def wait(
+        self,
+        selectors: Sequence[str],
+        *,
+        any_: bool = False,
+        timeout: float | None = None,
+        force: bool = False,
+    ) -> tuple[Job, ...]:
+        """Return the jobs, with children, once all (any) have settled.
+
+        Args:
+            selectors: Which jobs.
+            any_: Return as soon as one has settled, with the settled ones.
+            timeout: Seconds for the whole call.
+            force: Go on until final, through Blocked, Suspended, Disconnected.
+
+        Raises:
+            WaitTimeout: The time ran out; the message says which still run.
+        """
+        ...
+
+    async def stop(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+        """Stop jobs and return them once every child's end is known or given up."""
+        ...
+
+    async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+        """Start no further children until ``resume``."""
+        ...
+
+    async def resume(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+        """Go on starting the children of suspended jobs."""
+        ...
+
+    async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
+        """Remove final jobs and their records; ``force`` stops them first.
+
+        Raises:
+            NotRemovable: A job has not ended, or a child was named.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Transports: how work reaches a host and its output comes back."""

@@ -1,0 +1,170 @@
+"""The transport seam: Transport, Session and Execution, and how they fail.
+
+A transport opens a session on a host; a session starts work, or adopts work
+started earlier; an execution yields chunks of output and ends in an outcome.
+Every implementation passes the suite in tests/contract/test_transport.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from remjobs.credentials.secret import Credential
+from remjobs.errors import RemjobsError
+from remjobs.model.host import Host
+from remjobs.model.job import ReasonKind
+from remjobs.model.record import Chunk, Stream
+from remjobs.model.request import Caller
+from remjobs.model.work import Work
+
+__all__ = [
+    "Execution",
+    "Exited",
+    "HostFailure",
+    "Lost",
+    "Outcome",
+    "OutcomeUnknown",
+    "Session",
+    "Signaled",
+    "StopReport",
+    "Transport",
+    "TransportFactory",
+]
+
+
+class HostFailure(RemjobsError):
+    """A host could not be used, and the work certainly did not begin there."""
+
+    kind = "host-failure"
+
+    def __init__(self, reason: ReasonKind, message: str) -> None:
+        """Say why, as a reason's kind and a sentence."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class OutcomeUnknown(RemjobsError):
+    """The work was sent, and what became of it cannot be known."""
+
+    kind = "outcome-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The work ended with an exit status."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signaled:
+    """The work was ended by a signal, named without ``SIG``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection went before the work ended; it may still run."""
+
+    message: str
+
+
+Outcome = Exited | Signaled | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopReport:
+    """What a stop found and did on the host."""
+
+    confirmed: bool
+    """No process of the work is left there."""
+    signalled: int = 0
+    """How many processes were signalled; 0 means it had ended by itself."""
+    message: str = ""
+    """What stood in the way, where it is not confirmed."""
+
+
+class Execution(Protocol):
+    """Work that runs on a host. Iterate it once; then ask for the outcome."""
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        """Yield output as it comes, offsets growing without gaps per stream.
+
+        Raises:
+            HostFailure: The host refused the work before it began.
+        """
+        ...
+
+    async def outcome(self) -> Outcome:
+        """Return how it ended; waits for the end."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth telling about it beside the outcome."""
+        ...
+
+    async def stop(self, grace: float) -> StopReport:
+        """End the whole process tree and confirm that it is gone.
+
+        Args:
+            grace: Seconds between the gentle signal and the kill.
+        """
+        ...
+
+    def abandon(self) -> None:
+        """Listen no more: the iteration ends, the outcome is ``Lost``."""
+        ...
+
+
+class Session(Protocol):
+    """A connection to one host."""
+
+    async def start(self, key: UUID, work: Work) -> Execution:
+        """Start work under a key that names this execution for ever.
+
+        Raises:
+            HostFailure: It was certainly not started.
+            OutcomeUnknown: It may have been started.
+        """
+        ...
+
+    async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> Execution:
+        """Go on with work started earlier, from these offsets.
+
+        Raises:
+            OutcomeUnknown: This host or way of running cannot say.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the connection."""
+        ...
+
+
+class Transport(Protocol):
+    """A way to reach hosts, made once for each job."""
+
+    def check(self, host: Host, work: Work) -> None:
+        """Refuse, before anything starts, what can never work on this host.
+
+        Raises:
+            UsageError: It names the thing and what to do.
+        """
+        ...
+
+    async def connect(self, host: Host, credential: Credential | None) -> Session:
+        """Open a session.
+
+        Raises:
+            HostFailure: The host could not be reached, or refused us.
+        """
+        ...
+
+
+TransportFactory = Callable[[Caller], Transport]
+"""Makes a transport for one job, with what belongs to its caller."""

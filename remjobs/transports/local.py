@@ -1,0 +1,157 @@
+"""The local transport: work on this machine, in a process group of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final, cast
+
+from remjobs.credentials.secret import Credential
+from remjobs.errors import UsageError
+from remjobs.model.host import Host
+from remjobs.model.job import ReasonKind
+from remjobs.model.record import Stream
+from remjobs.model.request import Caller
+from remjobs.model.work import Work
+from remjobs.transports.base import Exited, HostFailure, Signaled
+from remjobs.transports.flow import Flow
+from remjobs.transports.posix import PosixSession
+from remjobs.transports.shells import Launch
+
+__all__ = ["LocalTransport"]
+
+_STREAMS: Final = {1: Stream.OUTPUT, 2: Stream.ERROR}
+
+
+class _Process(asyncio.SubprocessProtocol):
+    """A child process as a Channel."""
+
+    def __init__(self) -> None:
+        self.flow = Flow()
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.SubprocessTransport, transport)
+        self.flow.attach(self._set_paused)
+
+    def _set_paused(self, paused: bool) -> None:
+        assert self._transport is not None  # noqa: S101 - attached when it was made
+        for descriptor in _STREAMS:
+            pipe = cast(
+                asyncio.ReadTransport | None, self._transport.get_pipe_transport(descriptor)
+            )
+            if pipe is not None and not pipe.is_closing():
+                (pipe.pause_reading if paused else pipe.resume_reading)()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.flow.feed(_STREAMS[fd], data)
+
+    def process_exited(self) -> None:
+        assert self._transport is not None  # noqa: S101 - attached when it was made
+        code = self._transport.get_returncode()
+        if code is not None:
+            self.flow.ended(_signaled(-code) if code < 0 else Exited(code))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._writable.set()
+        self.flow.close(f"the process was lost: {exc}")
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 0:
+            self._writable.set()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    async def send(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view and (pipe := self._stdin()) is not None:
+            pipe.write(bytes(view[:65536]))
+            view = view[65536:]
+            await self._writable.wait()
+
+    def end_input(self) -> None:
+        if (pipe := self._stdin()) is not None:
+            pipe.close()
+
+    def _stdin(self) -> asyncio.WriteTransport | None:
+        if self._transport is None:
+            return None
+        pipe = cast(asyncio.WriteTransport | None, self._transport.get_pipe_transport(0))
+        return None if pipe is None or pipe.is_closing() else pipe
+
+    def close(self) -> None:
+        """Close the pipes; a process that still runs goes on without us."""
+        self.flow.close("the output was let go of")
+        if self._transport is None:
+            return
+        for descriptor in (0, *_STREAMS):
+            pipe = self._transport.get_pipe_transport(descriptor)
+            if pipe is not None:
+                pipe.close()
+
+
+def _signaled(number: int) -> Signaled:
+    try:
+        return Signaled(signal.Signals(number).name.removeprefix("SIG"))
+    except ValueError:
+        return Signaled(str(number))
+
+
+class LocalTransport:
+    """Runs work with /bin/sh on this machine, from the home directory."""
+
+    def __init__(self, caller: Caller) -> None:
+        """Nothing of the caller matters here but what the request holds."""
+        del caller
+
+    def check(self, host: Host, work: Work) -> None:
+        """Refuse a working directory that is not there."""
+        del host
+        if work.directory is not None and not Path(work.directory).expanduser().is_dir():
+            msg = f"no such directory: {work.directory}"
+            raise UsageError(msg)
+
+    async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
+        """Return a session; there is nothing to connect to."""
+        del host, credential
+        return PosixSession(_open, _nothing)
+
+
+async def _nothing() -> None:
+    """Have nothing to close."""
+
+
+async def _open(launch: Launch) -> _Process:
+    loop = asyncio.get_running_loop()
+    try:
+        _, process = await loop.subprocess_exec(
+            _Process,
+            "/bin/sh",
+            "-c",
+            launch.script,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd=_home(),
+        )
+    except OSError as exc:
+        msg = f"cannot start /bin/sh: {exc.strerror or exc}"
+        raise HostFailure(ReasonKind.REFUSED, msg) from exc
+    if launch.prefix:
+        await process.send(launch.prefix)
+    return process
+
+
+def _home() -> str:
+    home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is none
+    return home if os.path.isdir(home) else "/"  # noqa: PTH112
