@@ -24,6 +24,7 @@ __all__ = [
     "event_from_json",
     "event_json",
     "job_json",
+    "parse",
     "record_json",
 ]
 
@@ -33,6 +34,19 @@ T = TypeVar("T")
 def dumps(value: object) -> bytes:
     """Encode any of our values, or lists and mappings of them, as JSON."""
     return msgspec.json.encode(value)
+
+
+def parse(data: bytes) -> Any:
+    """Parse JSON.
+
+    Raises:
+        UsageError: It is not JSON.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError as exc:
+        msg = f"not JSON: {exc}"
+        raise UsageError(msg) from exc
 
 
 def decode(value: object, into: type[T]) -> T:

@@ -1,0 +1,294 @@
+"""The Python API: the same jobs as the CLI's, from an event loop or a plain script.
+
+``open()`` goes through the controller, so jobs outlive the script;
+``open(in_process=True)`` runs the engine here, over a state directory of its own
+choosing. ``blocking()`` gives the same object to synchronous code.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from inspect import isasyncgen, iscoroutine
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from remjobs.caller import read_caller, read_script
+from remjobs.controller import lifecycle
+from remjobs.controller.client import ControllerClient
+from remjobs.controller.paths import Paths
+from remjobs.model.host import Host
+from remjobs.model.job import Child, Job
+from remjobs.model.record import Record, Stream
+from remjobs.model.request import (
+    DEFAULT_THROTTLE,
+    Connection,
+    JobQuery,
+    ReceiveOptions,
+    StartRequest,
+    Targets,
+)
+from remjobs.model.work import Command, Work
+from remjobs.service import Event, JobService
+from remjobs.settings import Settings
+
+__all__ = ["BlockingJobs", "Jobs", "blocking", "open"]
+
+Selector = int | str | Job
+"""A job, its id, UUID, name or glob."""
+On = str | Host | Sequence[str | Host]
+"""Target expressions as ``-t`` takes them, or hosts given whole."""
+
+
+@asynccontextmanager
+async def open(  # noqa: A001 - read as remjobs.open()
+    home: str | Path | None = None,
+    *,
+    in_process: bool = False,
+) -> AsyncIterator[Jobs]:
+    """Give access to the jobs of a state directory.
+
+    Args:
+        home: The state directory; None is ``REMJOBS_HOME``, or the user's own.
+        in_process: Run the engine in this process instead of the controller.
+            Its running jobs end with it.
+
+    Raises:
+        AlreadyOwned: ``in_process``, and a controller has this directory.
+        StoreError: The store cannot be used.
+    """
+    settings = Settings.resolve(os.environ, None if home is None else Path(home))
+    paths = Paths(settings.home)
+    if not in_process:
+        yield Jobs(ControllerClient(paths))
+        return
+    from remjobs.composition import open_engine  # noqa: PLC0415 - the engine is heavy
+
+    lock = lifecycle.take_lock(paths)
+    try:
+        async with open_engine(settings) as (_, service):
+            yield Jobs(service)
+    finally:
+        os.close(lock)
+
+
+class Jobs:
+    """What can be done with jobs. Get one from ``open()``."""
+
+    def __init__(self, service: JobService) -> None:
+        """Use a service."""
+        self.service = service
+        """What answers: the engine's service or the controller's client."""
+
+    async def start(
+        self,
+        command: str | Sequence[str] | None = None,
+        *,
+        script: str | Path | None = None,
+        arguments: Sequence[str] = (),
+        on: On | None = None,
+        exclude: Sequence[str] = (),
+        inventory: str | Path | Sequence[str | Path] = (),
+        name: str | None = None,
+        throttle_limit: int = DEFAULT_THROTTLE,
+        connection: Connection | None = None,
+        **work: Any,
+    ) -> Job:
+        """Start a job and return at once, with its children.
+
+        Args:
+            command: A text for the host's shell, or words to be passed exactly.
+            script: A local script's path instead of a command; it is read now.
+            arguments: ``"$@"`` of the command or script.
+            on: The hosts; None runs it on this machine.
+            exclude: Hosts to leave out.
+            inventory: Inventory files; none means the default one.
+            name: The job's name; None is ``Job<ID>``.
+            throttle_limit: Children that may run at a time.
+            connection: Connection settings for every host.
+            **work: Further fields of ``Work``: ``input``, ``environment``,
+                ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
+                ``success_codes``.
+
+        Raises:
+            UsageError: It cannot be done as it was asked; nothing was started.
+        """
+        request = StartRequest(
+            instance_id=uuid4(),
+            work=_work(command, script, arguments, work),
+            targets=None if on is None else _targets(on, exclude, inventory),
+            connection=connection or Connection(),
+            name=name,
+            throttle_limit=throttle_limit,
+            caller=read_caller(),
+        )
+        return await self.service.start(request)
+
+    async def run(self, command: str | Sequence[str] | None = None, **options: Any) -> Job:
+        """Start a job and return it once it has settled; takes what ``start`` takes."""
+        job = await self.start(command, **options)
+        return (await self.wait(job))[0]
+
+    async def list(self, *selectors: Selector) -> tuple[Job, ...]:
+        """Return parents without children; all, if none is named."""
+        return await self.service.list(JobQuery(selectors=_texts(selectors)))
+
+    async def get(self, *selectors: Selector) -> tuple[Job | Child, ...]:
+        """Return parents with their children; a child's id gives the child."""
+        return await self.service.get(JobQuery(selectors=_texts(selectors)))
+
+    async def receive(
+        self,
+        *selectors: Selector,
+        options: ReceiveOptions | None = None,
+    ) -> AsyncIterator[Event]:
+        """Yield what was not received yet, and move the read position.
+
+        A child that did not succeed is yielded after its records.
+        """
+        chosen = options or ReceiveOptions()
+        async for event in self.service.receive(_texts(selectors), chosen):
+            yield event
+
+    async def follow(self, selector: Selector) -> AsyncIterator[Record]:
+        """Yield every record of one job as it comes, to the end of the job."""
+        async for record in self.service.follow(*_texts([selector])):
+            yield record
+
+    async def output(self, selector: Selector, stream: Stream = Stream.OUTPUT) -> dict[str, bytes]:
+        """Return one stream of a job whole, by host. The read position does not move."""
+        pieces: dict[str, list[bytes]] = {}
+        async for record in self.follow(selector):
+            if record.stream is stream:
+                pieces.setdefault(record.host, []).append(record.data)
+        return {host: b"".join(parts) for host, parts in pieces.items()}
+
+    async def wait(
+        self,
+        *selectors: Selector,
+        any_: bool = False,
+        timeout: float | None = None,
+        force: bool = False,
+    ) -> tuple[Job, ...]:
+        """Return the jobs once all (any) have settled.
+
+        Args:
+            *selectors: Which jobs.
+            any_: Return when the first one has settled.
+            timeout: Seconds for the whole call.
+            force: Go on until they are final, through Suspended and Disconnected.
+
+        Raises:
+            WaitTimeout: The time ran out.
+        """
+        return await self.service.wait(_texts(selectors), any_=any_, timeout=timeout, force=force)
+
+    async def stop(self, *selectors: Selector) -> tuple[Job, ...]:
+        """Stop jobs, on their hosts too, and return them once that is confirmed or given up."""
+        return await self.service.stop(_texts(selectors))
+
+    async def suspend(self, *selectors: Selector) -> tuple[Job, ...]:
+        """Start no further children of these jobs."""
+        return await self.service.suspend(_texts(selectors))
+
+    async def resume(self, *selectors: Selector) -> tuple[Job, ...]:
+        """Go on with suspended jobs."""
+        return await self.service.resume(_texts(selectors))
+
+    async def remove(self, *selectors: Selector, force: bool = False) -> tuple[Job, ...]:
+        """Remove jobs that have ended, and their records; ``force`` stops them first."""
+        return await self.service.remove(_texts(selectors), force=force)
+
+
+class BlockingJobs:
+    """``Jobs`` for synchronous code: the same methods, run in an event loop of their own.
+
+    A method that yields gives an ordinary iterator.
+    """
+
+    def __init__(self, jobs: Jobs, portal: BlockingPortal) -> None:
+        """Call ``jobs`` through a portal."""
+        self._jobs = jobs
+        self._portal = portal
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the method of that name, made to block."""
+        method = getattr(self._jobs, name)
+
+        def blocking_method(*args: Any, **kwargs: Any) -> Any:
+            result = method(*args, **kwargs)
+            if isasyncgen(result):
+                return self._iterate(result)
+            if iscoroutine(result):
+                return self._portal.call(lambda: result)
+            return result
+
+        return blocking_method
+
+    def _iterate(self, source: Any) -> Iterator[Any]:
+        try:
+            while (item := self._portal.call(_next, source)) is not _END:
+                yield item
+        finally:
+            self._portal.call(source.aclose)
+
+
+_END: Final = object()
+
+
+async def _next(source: AsyncIterator[Any]) -> Any:
+    return await anext(source, _END)
+
+
+@contextmanager
+def blocking(home: str | Path | None = None, *, in_process: bool = False) -> Iterator[BlockingJobs]:
+    """Give ``open()`` to synchronous code; the arguments are the same."""
+    with start_blocking_portal() as portal:
+        context: AbstractAsyncContextManager[Jobs] = open(home, in_process=in_process)
+        with portal.wrap_async_context_manager(context) as jobs:
+            yield BlockingJobs(jobs, portal)
+
+
+def _work(
+    command: str | Sequence[str] | None,
+    script: str | Path | None,
+    arguments: Sequence[str],
+    more: Mapping[str, Any],
+) -> Work:
+    unknown = set(more) - {field for field in Work.__dataclass_fields__ if field != "command"}
+    if unknown:
+        msg = f"start() has no argument {', '.join(sorted(unknown))}"
+        raise TypeError(msg)
+    return Work(
+        command=None if command is None else _command(command),
+        script=None if script is None else read_script(str(script)),
+        arguments=tuple(arguments),
+        **more,
+    )
+
+
+def _command(command: str | Sequence[str]) -> Command:
+    return Command(text=command) if isinstance(command, str) else Command(words=tuple(command))
+
+
+def _targets(
+    on: On,
+    exclude: Sequence[str],
+    inventory: str | Path | Sequence[str | Path],
+) -> Targets:
+    named = [on] if isinstance(on, str | Host) else list(on)
+    files = [inventory] if isinstance(inventory, str | Path) else list(inventory)
+    return Targets(
+        include=tuple(item for item in named if isinstance(item, str)),
+        exclude=tuple(exclude),
+        inventories=tuple(map(str, files)),
+        hosts=tuple(item for item in named if isinstance(item, Host)),
+    )
+
+
+def _texts(selectors: Sequence[Selector]) -> tuple[str, ...]:
+    return tuple(str(item.id) if isinstance(item, Job) else str(item) for item in selectors)

@@ -1,0 +1,70 @@
+"""The ``remjobs`` command."""
+
+from __future__ import annotations
+
+import typer
+
+from remjobs import __version__
+from remjobs.cli import (
+    controller,
+    demo,
+    get,
+    list_,
+    receive,
+    remove,
+    resume,
+    run,
+    start,
+    stop,
+    suspend,
+    wait,
+)
+
+__all__ = ["main"]
+
+app = typer.Typer(
+    name="remjobs",
+    help="Background jobs for a whole fleet: start, watch, collect, wait, stop.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_PASSES_WORDS_ON = {"allow_interspersed_args": False}
+app.command("start", context_settings=_PASSES_WORDS_ON)(start.start)
+app.command("run", context_settings=_PASSES_WORDS_ON)(run.run)
+app.command("list")(list_.list_)
+app.command("get")(get.get)
+app.command("receive")(receive.receive)
+app.command("wait")(wait.wait)
+app.command("stop")(stop.stop)
+app.command("suspend")(suspend.suspend)
+app.command("resume")(resume.resume)
+app.command("remove")(remove.remove)
+app.command("demo")(demo.demo)
+app.add_typer(controller.app, name="controller")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"remjobs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and end.",
+    ),
+) -> None:
+    """Take the options that stand before a verb."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

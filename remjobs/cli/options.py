@@ -1,0 +1,83 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Final, TypeVar
+
+import typer
+
+from remjobs.errors import UsageError
+from remjobs.model.record import Stream
+from remjobs.model.state import JobState
+
+__all__ = [
+    "Json",
+    "OutputForm",
+    "Selectors",
+    "SomeSelectors",
+    "parse_size",
+    "parse_states",
+    "parse_streams",
+]
+
+_SELECTOR_HELP: Final = "Id, name, glob, UUID or the beginning of one, or @last."
+SomeSelectors = Annotated[list[str], typer.Argument(metavar="JOB...", help=_SELECTOR_HELP)]
+Selectors = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help=_SELECTOR_HELP)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+Item = TypeVar("Item")
+
+_SIZE: Final = re.compile(r"(\d+)([KMG]?)i?B?", re.IGNORECASE)
+_FACTORS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
+
+
+class OutputForm(StrEnum):
+    """How records are printed."""
+
+    TEXT = "text"
+    FOLD = "fold"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+def parse_size(text: str) -> int:
+    """Return a size in bytes from ``64M`` and the like.
+
+    Raises:
+        UsageError: It is no size.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        msg = f"{text!r} is not a size; write 500000, 64K, 64M or 1G"
+        raise UsageError(msg)
+    return int(match[1]) * _FACTORS[match[2].upper()]
+
+
+def parse_states(names: list[str]) -> frozenset[JobState]:
+    """Return states by name, without regard to case.
+
+    Raises:
+        UsageError: A name is no state's.
+    """
+    known = {state.value.casefold(): state for state in JobState}
+    return frozenset(_known(name, known, "state") for name in names)
+
+
+def parse_streams(names: list[str]) -> frozenset[Stream]:
+    """Return streams by name, without regard to case.
+
+    Raises:
+        UsageError: A name is no stream's.
+    """
+    known = {stream.value.casefold(): stream for stream in Stream}
+    return frozenset(_known(name, known, "stream") for name in names)
+
+
+def _known(name: str, known: dict[str, Item], what: str) -> Item:
+    if name.casefold() not in known:
+        names = ", ".join(str(item) for item in known.values())
+        msg = f"no {what} {name!r}; there are: {names}"
+        raise UsageError(msg)
+    return known[name.casefold()]

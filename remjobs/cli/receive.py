@@ -1,0 +1,87 @@
+"""``remjobs receive``: what hosts sent and nobody has received yet."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remjobs.cli.boundary import client, perform
+from remjobs.cli.options import Json, OutputForm, SomeSelectors, parse_streams
+from remjobs.cli.render.events import printer, tell
+from remjobs.cli.run import Fold, Output, Raw
+from remjobs.model.exits import ExitCode, exit_code
+from remjobs.model.job import Child, Job
+from remjobs.model.record import Record
+from remjobs.model.request import JobQuery, ReceiveOptions
+
+__all__ = ["receive"]
+
+Keep = Annotated[bool, typer.Option("--keep", help="Leave the read position where it is.")]
+All = Annotated[bool, typer.Option("--all", help="From the first record again.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end of the job.")]
+Events = Annotated[bool, typer.Option("--events", help="With --wait: tell changes of state.")]
+OfHost = Annotated[list[str] | None, typer.Option("--host", help="Only this host (repeatable).")]
+OfStream = Annotated[
+    list[str] | None,
+    typer.Option("--stream", help="Only this stream: Output, Error ... (repeatable)."),
+]
+
+
+def receive(
+    jobs: SomeSelectors,
+    keep: Keep = False,
+    all_: All = False,
+    wait: Wait = False,
+    events: Events = False,
+    host: OfHost = None,
+    stream: OfStream = None,
+    output: Output = OutputForm.TEXT,
+    fold: Fold = False,
+    json: Json = False,
+    raw: Raw = False,
+) -> None:
+    """Print what has not been received yet, and move the read position."""
+    form = OutputForm.FOLD if fold else OutputForm.JSON if json else output
+
+    async def work() -> int:
+        options = ReceiveOptions(
+            keep=keep,
+            everything=all_,
+            wait=wait,
+            events=events,
+            hosts=tuple(host or ()),
+            streams=parse_streams(stream or []),
+        )
+        return await _receive(jobs, options, form, raw=raw)
+
+    perform(work())
+
+
+async def _receive(
+    selectors: list[str],
+    options: ReceiveOptions,
+    form: OutputForm,
+    *,
+    raw: bool,
+) -> int:
+    service = client()
+    query = JobQuery(selectors=tuple(selectors))
+    children = _children(await service.get(query))
+    out = printer(form, labelled=len(children) > 1, raw=raw)
+    try:
+        async for event in service.receive(selectors, options):
+            if isinstance(event, Record):
+                out.record(event)
+            else:
+                tell(event)
+    finally:
+        out.finish()
+    return exit_code(_children(await service.get(query))) if options.wait else ExitCode.OK
+
+
+def _children(items: tuple[Job | Child, ...]) -> list[Child]:
+    found: list[Child] = []
+    for item in items:
+        found += [item] if isinstance(item, Child) else item.children or ()
+    return found

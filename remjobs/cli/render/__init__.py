@@ -1,0 +1,1 @@
+"""How jobs and records look: text, folded, tables, JSON."""

@@ -1,0 +1,80 @@
+"""Whatever is received, in the form that was asked for."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Protocol
+
+from remjobs.cli.boundary import complain
+from remjobs.cli.options import OutputForm
+from remjobs.cli.render.fold import Folder
+from remjobs.cli.render.json_ import print_json
+from remjobs.cli.render.text import TextRenderer, escape
+from remjobs.model.job import Child
+from remjobs.model.record import Record
+from remjobs.model.wire import event_json, record_json
+
+__all__ = ["Printer", "printer", "tell"]
+
+
+class Printer(Protocol):
+    """Takes records as they come."""
+
+    def record(self, record: Record) -> None:
+        """Take a record."""
+        ...
+
+    def finish(self) -> None:
+        """Print what was held back."""
+        ...
+
+
+class _Fold:
+    def __init__(self, *, raw: bool) -> None:
+        self._folder = Folder()
+        self._escaped = sys.stdout.isatty() and not raw
+
+    def record(self, record: Record) -> None:
+        self._folder.record(record)
+
+    def finish(self) -> None:
+        sys.stdout.write(self._folder.text(escaped=self._escaped))
+        sys.stdout.flush()
+
+
+class _JsonArray:
+    def __init__(self) -> None:
+        self._records: list[dict[str, Any]] = []
+
+    def record(self, record: Record) -> None:
+        self._records.append(record_json(record))
+
+    def finish(self) -> None:
+        print_json(self._records)
+
+
+class _JsonLines:
+    def record(self, record: Record) -> None:
+        print_json(event_json(record))
+
+    def finish(self) -> None:
+        """Hold nothing back."""
+
+
+def printer(form: OutputForm, *, labelled: bool, raw: bool) -> Printer:
+    """Return what prints records in this form."""
+    match form:
+        case OutputForm.FOLD:
+            return _Fold(raw=raw)
+        case OutputForm.JSON:
+            return _JsonArray()
+        case OutputForm.NDJSON:
+            return _JsonLines()
+        case OutputForm.TEXT:
+            return TextRenderer(labelled=labelled, raw=raw)
+
+
+def tell(child: Child) -> None:
+    """Say on standard error how a child stands, and why."""
+    reason = f" ({child.reason.kind}): {child.reason.message}" if child.reason else ""
+    complain(escape(f"{child.host}: {child.state}{reason}"))

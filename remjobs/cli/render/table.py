@@ -1,0 +1,164 @@
+"""Jobs as tables on a terminal, and as plain columns elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from remjobs.cli.render.text import escape
+from remjobs.model.job import Child, Job
+from remjobs.model.state import JobState
+
+__all__ = ["print_children", "print_details", "print_jobs"]
+
+_COLUMNS: Final = ("Id", "Name", "PSJobTypeName", "State", "HasMoreData", "Location", "Command")
+_CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
+_LEAST_WIDTH: Final = 4
+_COLOURS: Final = {
+    JobState.COMPLETED: "green",
+    JobState.FAILED: "red",
+    JobState.DISCONNECTED: "magenta",
+    JobState.STOPPED: "yellow",
+    JobState.BLOCKED: "yellow",
+    JobState.SUSPENDED: "yellow",
+}
+
+
+def print_jobs(jobs: Sequence[Job]) -> None:
+    """Print a line for each job."""
+    rows = [
+        (
+            str(job.id),
+            job.name,
+            job.type.value,
+            job.state.value,
+            str(job.has_more_data),
+            job.location,
+            job.command,
+        )
+        for job in jobs
+    ]
+    _print(_COLUMNS, rows, shrinks=("Name", "Location", "Command"))
+
+
+def print_children(children: Sequence[Child]) -> None:
+    """Print a line for each child."""
+    rows = [
+        (
+            str(child.id),
+            child.host,
+            child.state.value,
+            _exit(child),
+            str(child.has_more_data),
+            _why(child),
+        )
+        for child in children
+    ]
+    _print(_CHILD_COLUMNS, rows, shrinks=("Host", "Reason"))
+
+
+def print_details(item: Job | Child) -> None:
+    """Print every property of a job or child, one a line, and a job's children."""
+    for name, value in _details(item):
+        print(f"{name:<15}: {escape(value)}")
+    if isinstance(item, Job) and item.children:
+        print()
+        print_children(item.children)
+
+
+def _details(item: Job | Child) -> list[tuple[str, str]]:
+    own = _of_job(item) if isinstance(item, Job) else _of_child(item)
+    properties = [
+        ("Id", str(item.id)),
+        ("InstanceId", str(item.instance_id)),
+        ("Name", item.name),
+        ("State", item.state.value),
+        ("Reason", f"{item.reason.kind}: {item.reason.message}" if item.reason else ""),
+        ("StatusMessage", item.status_message),
+        ("HasMoreData", str(item.has_more_data)),
+        ("Command", item.command),
+        ("PSBeginTime", _local(item.begin_time)),
+        ("PSEndTime", _local(item.end_time)),
+        *own,
+    ]
+    return [(name, value) for name, value in properties if value]
+
+
+def _of_job(job: Job) -> list[tuple[str, str]]:
+    counts = ", ".join(f"{count} {state}" for state, count in job.counts.items())
+    return [
+        ("PSJobTypeName", job.type.value),
+        ("Location", job.location),
+        ("ThrottleLimit", str(job.throttle_limit)),
+        ("ChildJobs", counts),
+    ]
+
+
+def _of_child(child: Child) -> list[tuple[str, str]]:
+    return [
+        ("Location", child.host),
+        ("Transport", child.transport),
+        ("ExitCode", _exit(child)),
+        ("Attempt", str(child.attempt)),
+        ("ParentId", str(child.parent_id)),
+    ]
+
+
+def _exit(child: Child) -> str:
+    if child.signal is not None:
+        return child.signal
+    return "" if child.exit_code is None else str(child.exit_code)
+
+
+def _why(child: Child) -> str:
+    return "; ".join(
+        filter(None, [child.reason.message if child.reason else "", child.status_message]),
+    )
+
+
+def _local(time: datetime | None) -> str:
+    return time.astimezone().isoformat(sep=" ", timespec="seconds") if time else ""
+
+
+def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], shrinks: Sequence[str]) -> None:
+    safe = [[escape(cell).replace("\n", "\\n") for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_table(columns, safe, shrinks)
+    else:
+        _print_columns(columns, safe)
+
+
+def _print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    for row in (columns, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+
+
+def _print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    shrinks: Sequence[str],
+) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        elastic = column in shrinks
+        table.add_column(
+            column, no_wrap=True, overflow="ellipsis", min_width=4 if elastic else None
+        )
+    for row in rows:
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def _style(cell: str) -> str:
+    try:
+        return _COLOURS.get(JobState(cell), "")
+    except ValueError:
+        return ""

@@ -1,0 +1,94 @@
+"""Records as text: ``host: line`` for several hosts, the bare bytes for one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import BinaryIO, Final
+
+from remjobs.model.record import Record, Stream
+
+__all__ = ["TextRenderer", "escape"]
+
+_DANGEROUS: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+)
+"""C0 but tab and newline, DEL, C1, and the controls of bidirectional text."""
+
+
+def escape(text: str) -> str:
+    r"""Show control characters as ``\x1b`` and the like, so that none acts on a terminal."""
+    return _DANGEROUS.sub(_visible, text)
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004
+
+
+class TextRenderer:
+    """Writes records line by line, each line told by its host.
+
+    A line that has not ended waits for its end. What goes to a terminal is
+    decoded and escaped; what goes to a file or pipe stays as the host sent it.
+    """
+
+    def __init__(self, *, labelled: bool, raw: bool = False) -> None:
+        """Write to our standard streams.
+
+        Args:
+            labelled: Put the host's name before each line.
+            raw: Escape nothing, even on a terminal.
+        """
+        self._labelled = labelled
+        self._held: dict[tuple[int, Stream], tuple[str, bytes]] = {}
+        self._out = _Target(sys.stdout.buffer, raw=raw)
+        self._err = _Target(sys.stderr.buffer, raw=raw)
+
+    def record(self, record: Record) -> None:
+        """Write a record, as far as its lines have ended."""
+        target = self._target(record.stream)
+        if not self._labelled and not target.escapes:
+            target.write(record.data)
+            return
+        key = (record.child_id, record.stream)
+        data = self._held.pop(key, ("", b""))[1] + record.data
+        *lines, rest = data.split(b"\n")
+        if lines:
+            label = self._label(record.host)
+            target.write(b"".join(label + target.shown(line) + b"\n" for line in lines))
+        if rest:
+            self._held[key] = (record.host, rest)
+
+    def finish(self) -> None:
+        """Write lines that never ended; with labels they get an end."""
+        for (_, stream), (host, rest) in self._held.items():
+            target = self._target(stream)
+            end = b"\n" if self._labelled or target.escapes else b""
+            target.write(self._label(host) + target.shown(rest) + end)
+        self._held.clear()
+
+    def _label(self, host: str) -> bytes:
+        return f"{host}: ".encode() if self._labelled else b""
+
+    def _target(self, stream: Stream) -> _Target:
+        return self._out if stream is Stream.OUTPUT else self._err
+
+
+class _Target:
+    """One of our two standard streams."""
+
+    def __init__(self, file: BinaryIO, *, raw: bool) -> None:
+        self._file = file
+        self.escapes = file.isatty() and not raw
+
+    def shown(self, line: bytes) -> bytes:
+        """Return a line as it may be written here."""
+        if not self.escapes:
+            return line
+        return escape(line.decode("utf-8", "replace").removesuffix("\r")).encode()
+
+    def write(self, data: bytes) -> None:
+        """Write at once: live output does not wait in a buffer."""
+        self._file.write(data)
+        self._file.flush()

@@ -1,0 +1,14 @@
+"""``remjobs resume``."""
+
+from __future__ import annotations
+
+from remjobs.cli.boundary import client, perform
+from remjobs.cli.options import Json, SomeSelectors
+from remjobs.cli.render.answers import show_jobs
+
+__all__ = ["resume"]
+
+
+def resume(jobs: SomeSelectors, json: Json = False) -> None:
+    """Go on with suspended jobs."""
+    perform(show_jobs(client().resume(jobs), json=json))

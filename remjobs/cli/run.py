@@ -1,0 +1,159 @@
+"""``remjobs run``: start a job, show its output as it comes, wait for its end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Annotated, Any
+
+import typer
+
+from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.options import Json, OutputForm
+from remjobs.cli.render.events import printer, tell
+from remjobs.cli.render.progress import Progress
+from remjobs.cli.signatures import with_work_options
+from remjobs.cli.start import warn
+from remjobs.model.exits import ExitCode, exit_code
+from remjobs.model.job import Child, Job
+from remjobs.model.record import Record
+from remjobs.model.request import JobQuery, ReceiveOptions
+from remjobs.model.state import JobState
+from remjobs.service import JobService
+
+__all__ = ["run"]
+
+Output = Annotated[OutputForm, typer.Option("--output", help="text, fold, json or ndjson.")]
+Fold = Annotated[bool, typer.Option("--fold", help="Show hosts with the same output once.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Escape nothing, even on a terminal.")]
+ExitCodeOfWork = Annotated[
+    bool,
+    typer.Option("--exit-code-of-work", help="With one host: end with its exit code."),
+]
+InProcess = Annotated[
+    bool,
+    typer.Option("--in-process", help="Run the engine here, without the controller."),
+]
+
+
+@with_work_options
+def run(
+    request: Any,
+    output: Output = OutputForm.TEXT,
+    fold: Fold = False,
+    json: Json = False,
+    raw: Raw = False,
+    exit_code_of_work: ExitCodeOfWork = False,
+    in_process: InProcess = False,
+) -> None:
+    """Start a job, show its output as it comes, and end as it ends.
+
+    Ctrl-C stops the job; a second Ctrl-C leaves it to itself.
+    """
+    form = OutputForm.FOLD if fold else OutputForm.JSON if json else output
+    perform(_run(request, form, raw=raw, own_code=exit_code_of_work, in_process=in_process))
+
+
+async def _run(
+    request: Any,
+    form: OutputForm,
+    *,
+    raw: bool,
+    own_code: bool,
+    in_process: bool,
+) -> int:
+    built = request()
+    if not in_process:
+        return await _Foreground(client(), form, raw=raw, own_code=own_code).run(built)
+    import remjobs  # noqa: PLC0415 - the engine is heavy
+
+    async with remjobs.open(in_process=True) as jobs:
+        return await _Foreground(jobs.service, form, raw=raw, own_code=own_code).run(built)
+
+
+class _Foreground:
+    """One job in the foreground."""
+
+    def __init__(self, service: JobService, form: OutputForm, *, raw: bool, own_code: bool) -> None:
+        self._service = service
+        self._form = form
+        self._raw = raw
+        self._own_code = own_code
+        self._signals: list[signal.Signals] = []
+        self._stopping: asyncio.Task[Any] | None = None
+
+    async def run(self, request: Any) -> int:
+        job = await self._service.start(request)
+        warn(job)
+        showing = asyncio.create_task(self._show(job))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._interrupt, number, job, showing)
+        try:
+            await showing
+        except asyncio.CancelledError:
+            complain(f"job {job.id} is left to itself; `remjobs get {job.id}` shows how it stands")
+            return self._interrupted()
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+        return await self._end(job)
+
+    def _interrupt(self, number: signal.Signals, job: Job, showing: asyncio.Task[None]) -> None:
+        """Stop the job at the first signal, leave it at the second."""
+        self._signals.append(number)
+        if len(self._signals) > 1:
+            showing.cancel()
+            return
+        complain(f"stopping job {job.id}; once more leaves it to itself")
+        self._stopping = asyncio.create_task(self._service.stop([str(job.id)]))
+
+    def _interrupted(self) -> int:
+        ended_by_term = signal.SIGTERM in self._signals
+        return ExitCode.TERMINATED if ended_by_term else ExitCode.INTERRUPTED
+
+    async def _show(self, job: Job) -> None:
+        """Print what comes until the job has settled."""
+        children = job.children or ()
+        out = printer(self._form, labelled=len(children) > 1, raw=self._raw)
+        progress = Progress(job.id, children)
+        progress.draw()
+        options = ReceiveOptions(wait=True, events=True)
+        try:
+            async for event in self._service.receive([str(job.id)], options):
+                progress.clear()
+                if isinstance(event, Record):
+                    out.record(event)
+                else:
+                    progress.change(event)
+                    self._tell(event, alone=len(children) == 1)
+                progress.draw()
+        finally:
+            progress.clear()
+            out.finish()
+
+    @staticmethod
+    def _tell(child: Child, *, alone: bool) -> None:
+        """Say what went wrong; a lone command's exit code says it by itself."""
+        speaks_for_itself = alone and child.exit_code is not None
+        if child.state is JobState.DISCONNECTED or (
+            child.state is JobState.FAILED and not speaks_for_itself
+        ):
+            tell(child)
+        elif child.state in {JobState.COMPLETED, JobState.STOPPED} and child.status_message:
+            complain(f"{child.host}: {child.status_message}")
+
+    async def _end(self, job: Job) -> int:
+        if self._stopping is not None:
+            await self._stopping
+        found = await self._service.get(JobQuery(selectors=(str(job.id),)))
+        ended = next(item for item in found if isinstance(item, Job))
+        children = ended.children or ()
+        if len(children) > 1:
+            counts = ", ".join(f"{count} {state}" for state, count in ended.counts.items())
+            complain(f"job {ended.id} {ended.state}: {counts}")
+        if self._signals:
+            return self._interrupted()
+        if self._own_code and len(children) == 1 and children[0].exit_code is not None:
+            return children[0].exit_code
+        return exit_code(children)

@@ -1,0 +1,14 @@
+"""``remjobs suspend``."""
+
+from __future__ import annotations
+
+from remjobs.cli.boundary import client, perform
+from remjobs.cli.options import Json, SomeSelectors
+from remjobs.cli.render.answers import show_jobs
+
+__all__ = ["suspend"]
+
+
+def suspend(jobs: SomeSelectors, json: Json = False) -> None:
+    """Start no further hosts of these jobs; those that run go on."""
+    perform(show_jobs(client().suspend(jobs), json=json))

@@ -1,0 +1,262 @@
+"""The options that make a StartRequest, shared by ``start`` and ``run``."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+
+from remjobs.caller import read_caller, read_file, read_script
+from remjobs.cli.options import parse_size
+from remjobs.errors import UsageError
+from remjobs.model.host import SshOptions
+from remjobs.model.request import DEFAULT_THROTTLE, Connection, StartRequest, Targets
+from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, Command, Script, Work
+
+__all__ = ["build_request"]
+
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[--] [COMMAND [ARG]...]",
+        help="The command, one word to one argument; with --script its arguments.",
+    ),
+]
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-t",
+        "--target",
+        "-w",
+        metavar="PATTERN",
+        help="Hosts: names, groups, ranges, a,b, @FILE or - (repeatable). None: this machine.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("-x", "--exclude", metavar="PATTERN", help="Hosts to leave out (repeatable)."),
+]
+Inventory = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--inventory", metavar="FILE", help="Inventory to read (repeatable)."),
+]
+AllowDuplicates = Annotated[
+    bool,
+    typer.Option("--allow-duplicates", help="A host named twice is two children."),
+]
+CommandText = Annotated[
+    str | None,
+    typer.Option("--command", metavar="TEXT", help="One text for the host's shell to read."),
+]
+ScriptPath = Annotated[
+    str | None,
+    typer.Option("--script", metavar="PATH", help="A local script to run on each host."),
+]
+LiteralScript = Annotated[
+    str | None,
+    typer.Option("--literal-script", metavar="PATH", help="The same, the path as it is typed."),
+]
+Argument = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="VALUE", help="An argument for the work (repeatable)."),
+]
+Input = Annotated[
+    str | None,
+    typer.Option("--input", metavar="FILE", help="Standard input of the work; - is ours."),
+]
+Name = Annotated[str | None, typer.Option("--name", help="The job's name. [default: Job<ID>]")]
+ThrottleLimit = Annotated[
+    int,
+    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time."),
+]
+Shell = Annotated[
+    str | None,
+    typer.Option("--shell", metavar="NAME", help="Interpreter. [default: sh, or the script's]"),
+]
+Cwd = Annotated[
+    str | None,
+    typer.Option("--cwd", metavar="DIR", help="Working directory. [default: home]"),
+]
+Env = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME=VALUE", help="A variable for the work (repeatable)."),
+]
+OutputLimit = Annotated[
+    str,
+    typer.Option("--output-limit", metavar="SIZE", help="Output kept for each host."),
+]
+StopGrace = Annotated[
+    float,
+    typer.Option("--stop-grace", metavar="S", help="Seconds from a stop's TERM to its KILL."),
+]
+SuccessCodes = Annotated[
+    str,
+    typer.Option("--success-codes", metavar="N,N", help="Exit codes that count as success."),
+]
+User = Annotated[str | None, typer.Option("-u", "--user", help="User to log in as.")]
+Port = Annotated[int | None, typer.Option("-p", "--port", help="Port to connect to.")]
+Identity = Annotated[
+    list[str] | None,
+    typer.Option("--identity", metavar="FILE", help="Private key for SSH (repeatable)."),
+]
+SshConfig = Annotated[
+    str | None,
+    typer.Option("--ssh-config", metavar="FILE", help="SSH config to read; none for none."),
+]
+KnownHosts = Annotated[
+    str | None,
+    typer.Option("--known-hosts", metavar="FILE", help="Host keys that are trusted."),
+]
+ConnectTimeout = Annotated[
+    float | None,
+    typer.Option("--connect-timeout", metavar="S", help="Seconds to connect. [default: 10]"),
+]
+LoginTimeout = Annotated[
+    float | None,
+    typer.Option("--login-timeout", metavar="S", help="Seconds to log in. [default: 30]"),
+]
+Keepalive = Annotated[
+    float | None,
+    typer.Option("--keepalive", metavar="S", help="Seconds between keepalives. [default: 15]"),
+]
+
+
+def build_request(
+    words: Words = None,
+    target: Target = None,
+    exclude: Exclude = None,
+    inventory: Inventory = None,
+    allow_duplicates: AllowDuplicates = False,
+    command: CommandText = None,
+    script: ScriptPath = None,
+    literal_script: LiteralScript = None,
+    arg: Argument = None,
+    input_: Input = None,
+    name: Name = None,
+    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    shell: Shell = None,
+    cwd: Cwd = None,
+    env: Env = None,
+    output_limit: OutputLimit = f"{DEFAULT_OUTPUT_LIMIT // 1024**2}M",
+    stop_grace: StopGrace = 5.0,
+    success_codes: SuccessCodes = "0",
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    ssh_config: SshConfig = None,
+    known_hosts: KnownHosts = None,
+    connect_timeout: ConnectTimeout = None,
+    login_timeout: LoginTimeout = None,
+    keepalive: Keepalive = None,
+) -> StartRequest:
+    """Make a request of what was typed.
+
+    Raises:
+        UsageError: It contradicts itself, or a file cannot be read.
+    """
+    if target and "-" in target and input_ == "-":
+        msg = "-t - and --input - both want standard input; give one of them a file"
+        raise UsageError(msg)
+    source = _script(script, literal_script)
+    work = Work(
+        command=_command(command, words or [], has_script=source is not None),
+        script=source,
+        arguments=(*(arg or ()), *(words or () if source is not None else ())),
+        input=_input(input_),
+        environment=_environment(env or []),
+        directory=cwd,
+        shell=shell,
+        output_limit=parse_size(output_limit),
+        stop_grace=stop_grace,
+        success_codes=_codes(success_codes),
+    )
+    ssh = SshOptions(
+        identity_files=tuple(identity or ()),
+        config_file=ssh_config,
+        known_hosts_file=known_hosts,
+        connect_timeout=connect_timeout,
+        login_timeout=login_timeout,
+        keepalive_interval=keepalive,
+    )
+    if not target:
+        _refuse_without_target(exclude, inventory)
+    targets = Targets(
+        include=tuple(target or ()),
+        exclude=tuple(exclude or ()),
+        inventories=tuple(inventory or ()),
+        standard_input=_read_input().decode() if target and "-" in target else None,
+        allow_duplicates=allow_duplicates,
+    )
+    return StartRequest(
+        instance_id=uuid4(),
+        work=work,
+        targets=targets if target else None,
+        connection=Connection(user=user, port=port, ssh=ssh),
+        name=name,
+        throttle_limit=throttle_limit,
+        caller=read_caller(),
+    )
+
+
+def _refuse_without_target(exclude: list[str] | None, inventory: list[str] | None) -> None:
+    """Refuse what only makes sense with targets."""
+    if exclude or inventory:
+        msg = "-x and -i need -t: which hosts?"
+        raise UsageError(msg)
+
+
+def _command(text: str | None, words: list[str], *, has_script: bool) -> Command | None:
+    if has_script:
+        if text is not None:
+            msg = "give --command or --script, not both"
+            raise UsageError(msg)
+        return None
+    if text is not None and words:
+        msg = "give --command or a command's words, not both"
+        raise UsageError(msg)
+    if text is None and not words:
+        msg = "what shall run? give a command, --command TEXT or --script PATH"
+        raise UsageError(msg)
+    return Command(text=text) if text is not None else Command(words=tuple(words))
+
+
+def _script(path: str | None, literal: str | None) -> Script | None:
+    if path is not None and literal is not None:
+        msg = "give --script or --literal-script, not both"
+        raise UsageError(msg)
+    if path is not None and set("*?[") & set(path):
+        msg = f"{path}: --script takes one path; for a name with *, ? or [ use --literal-script"
+        raise UsageError(msg)
+    chosen = literal if path is None else path
+    return None if chosen is None else read_script(chosen)
+
+
+def _input(path: str | None) -> bytes:
+    if path is None:
+        return b""
+    return _read_input() if path == "-" else read_file(path, "the input")
+
+
+def _read_input() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def _environment(pairs: list[str]) -> dict[str, str]:
+    variables = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            msg = f"--env {pair}: expected NAME=VALUE"
+            raise UsageError(msg)
+        variables[name] = value
+    return variables
+
+
+def _codes(text: str) -> frozenset[int]:
+    try:
+        return frozenset(int(word) for word in text.split(","))
+    except ValueError as exc:
+        msg = f"--success-codes {text}: expected numbers with commas between"
+        raise UsageError(msg) from exc

@@ -1,0 +1,234 @@
+"""The controller's interface: one HTTP path for each verb of JobService, and its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
+from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
+from remjobs.model.job import Child, Job
+from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.wire import child_json, decode, dumps, event_json, job_json, parse, record_json
+from remjobs.service import JobService
+
+__all__ = ["Host", "create_app"]
+
+_log: Final = logging.getLogger(__name__)
+_JSON: Final = "application/json"
+_LINES: Final = "application/x-ndjson"
+
+Verb = Callable[[Mapping[str, Any]], Awaitable[Any]]
+Stream = Callable[[Mapping[str, Any]], AsyncIterator[Any]]
+
+
+class Host:
+    """What the app needs to know of the process around it."""
+
+    def __init__(
+        self,
+        *,
+        status: Callable[[], Mapping[str, Any]],
+        leave: Callable[[], None],
+        busy: Callable[[], tuple[int, ...]],
+    ) -> None:
+        """Take functions that tell and change the process's state."""
+        self.status = status
+        self.leave = leave
+        self.busy = busy
+
+
+def create_app(service: JobService, host: Host, *, api: str = API, build: str = BUILD) -> Starlette:
+    """Return the ASGI application.
+
+    Args:
+        service: Answers the verbs.
+        host: The process around it.
+        api: The version of the interface; a parameter for tests of mismatches.
+        build: The version of the program.
+    """
+    gate = _Gate(host, api, build)
+    quick = {
+        "list": lambda body: _list(service, body),
+        "get": lambda body: _get(service, body),
+        "start": lambda body: _start(service, body),
+        "suspend": lambda body: _jobs(service.suspend(body["selectors"])),
+        "resume": lambda body: _jobs(service.resume(body["selectors"])),
+        "remove": lambda body: _jobs(service.remove(body["selectors"], force=body["force"])),
+    }
+    long = {
+        "stop": lambda body: _once(_jobs(service.stop(body["selectors"]))),
+        "wait": lambda body: _once(_jobs(_wait(service, body))),
+        "receive": lambda body: _receive(service, body),
+        "follow": lambda body: _follow(service, body),
+    }
+    routes = [
+        Route(VERB_PATH + "status", gate.open(_answer(_status(host))), methods=["POST"]),
+        Route(VERB_PATH + "shutdown", gate.open(_answer(_shutdown(host))), methods=["POST"]),
+    ]
+    routes += [_route(name, gate.checked(_answer(verb))) for name, verb in quick.items()]
+    routes += [_route(name, gate.checked(_stream(verb))) for name, verb in long.items()]
+    return Starlette(routes=routes)
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _route(name: str, endpoint: Endpoint) -> Route:
+    return Route(VERB_PATH + name, endpoint, methods=["POST"])
+
+
+class _Gate:
+    """Says who we are in every reply, and turns away clients of another version.
+
+    A client with the same interface but of another build is served while work
+    runs; when nothing runs it is told so, and starts a controller of its own
+    build in our place. ``status`` and ``shutdown`` are for everybody.
+    """
+
+    def __init__(self, host: Host, api: str, build: str) -> None:
+        self._host = host
+        self._api = api
+        self._build = build
+
+    def open(self, endpoint: Endpoint) -> Endpoint:
+        async def named(request: Request) -> Response:
+            return self._signed(await endpoint(request))
+
+        return named
+
+    def checked(self, endpoint: Endpoint) -> Endpoint:
+        async def gated(request: Request) -> Response:
+            refusal = self._refusal(request)
+            return self._signed(await endpoint(request) if refusal is None else refusal)
+
+        return gated
+
+    def _refusal(self, request: Request) -> Response | None:
+        api, build = request.headers.get(API_HEADER), request.headers.get(BUILD_HEADER)
+        if (api, build) == (self._api, self._build):
+            return None
+        busy = self._host.busy()
+        if api == self._api and busy:
+            return None
+        running = f"jobs {', '.join(map(str, busy))} running" if busy else "nothing running"
+        exc = VersionMismatch(
+            f"the controller (pid {os.getpid()}) is remjobs {self._build} with {running}, this is "
+            f"{build}: use that version, or `remjobs controller stop` once its jobs have ended",
+        )
+        return _error(exc, idle=not busy)
+
+    def _signed(self, response: Response) -> Response:
+        response.headers[API_HEADER] = self._api
+        response.headers[BUILD_HEADER] = self._build
+        return response
+
+
+def _answer(verb: Verb) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            answer = await verb(parse(await request.body()))
+        except RemjobsError as exc:
+            return _error(exc)
+        return Response(dumps(answer), media_type=_JSON)
+
+    return endpoint
+
+
+def _stream(verb: Stream) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = parse(await request.body())
+        except RemjobsError as exc:
+            return _error(exc)
+        return StreamingResponse(_lines(verb(body)), media_type=_LINES)
+
+    return endpoint
+
+
+async def _lines(values: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+    """Encode one value a line; an error is the last line."""
+    try:
+        async for value in values:
+            yield dumps(value) + b"\n"
+    except RemjobsError as exc:
+        yield dumps(_error_json(exc)) + b"\n"
+
+
+def _error(exc: RemjobsError, **more: Any) -> Response:
+    return Response(dumps(_error_json(exc) | more), status_code=409, media_type=_JSON)
+
+
+def _error_json(exc: RemjobsError) -> dict[str, Any]:
+    return {"error": {"kind": exc.kind, "message": str(exc)}}
+
+
+def _shown(item: Job | Child) -> dict[str, Any]:
+    return job_json(item) if isinstance(item, Job) else child_json(item)
+
+
+async def _jobs(jobs: Awaitable[tuple[Job, ...]]) -> list[dict[str, Any]]:
+    return [job_json(job) for job in await jobs]
+
+
+async def _list(service: JobService, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return await _jobs(service.list(decode(body, JobQuery)))
+
+
+async def _get(service: JobService, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [_shown(item) for item in await service.get(decode(body, JobQuery))]
+
+
+async def _start(service: JobService, body: Mapping[str, Any]) -> dict[str, Any]:
+    return job_json(await service.start(decode(body, StartRequest)))
+
+
+async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]:
+    return await service.wait(
+        body["selectors"],
+        any_=body["any"],
+        timeout=body["timeout"],
+        force=body["force"],
+    )
+
+
+async def _once(value: Awaitable[Any]) -> AsyncIterator[Any]:
+    yield await value
+
+
+async def _receive(service: JobService, body: Mapping[str, Any]) -> AsyncIterator[Any]:
+    options = decode(body["options"], ReceiveOptions)
+    async for event in service.receive(body["selectors"], options):
+        yield event_json(event)
+
+
+async def _follow(service: JobService, body: Mapping[str, Any]) -> AsyncIterator[Any]:
+    async for record in service.follow(body["selector"]):
+        yield record_json(record)
+
+
+def _status(host: Host) -> Verb:
+    async def status(_body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return host.status()
+
+    return status
+
+
+def _shutdown(host: Host) -> Verb:
+    async def shutdown(body: Mapping[str, Any]) -> dict[str, Any]:
+        busy = host.busy()
+        if busy and not body["force"]:
+            names = ", ".join(map(str, busy))
+            msg = f"job {names} still runs: stop it first; --force leaves its outcome unknown"
+            raise ControllerBusy(msg)
+        host.leave()
+        return {"left": list(busy)}
+
+    return shutdown

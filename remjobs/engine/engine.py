@@ -1,0 +1,161 @@
+"""The engine: all jobs that live in this process, over one store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
+from typing import Final
+
+from remjobs.engine.hub import Hub
+from remjobs.engine.job import JobRun
+from remjobs.errors import UsageError
+from remjobs.model.job import Child, Reason, ReasonKind
+from remjobs.model.request import Caller
+from remjobs.model.state import JobState, Request, advance
+from remjobs.store.base import NewJob, Store, StoredJob
+from remjobs.transports.base import Transport, TransportFactory
+
+__all__ = ["Engine"]
+
+_log: Final = logging.getLogger(__name__)
+_IN_DOUBT: Final = frozenset({JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING})
+_KILLED: Final = "the controller ended while the work ran; outcome unknown"
+_HELD_BACK: Final = (
+    "held back: the controller was killed before these hosts were begun; "
+    "`remjobs resume` goes on, `remjobs stop` does not"
+)
+
+
+class Engine:
+    """Starts jobs, keeps those that run, and goes on with what it finds in the store."""
+
+    def __init__(self, store: Store, transports: Mapping[str, TransportFactory]) -> None:
+        """Use a store that is ours alone, and these transports by name."""
+        self.store = store
+        self.hub = Hub()
+        self._factories = transports
+        self._runs: dict[int, JobRun] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.receiving: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """For each job, held by the receiver whose turn it is."""
+        self.failed: asyncio.Event = asyncio.Event()
+        """Set when a job broke off because the store cannot be used any more."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs."""
+        return any(run.is_busy for run in self._runs.values())
+
+    @property
+    def busy_jobs(self) -> tuple[int, ...]:
+        """The ids of the jobs that run."""
+        return tuple(job_id for job_id, run in self._runs.items() if run.is_busy)
+
+    def transports(self, caller: Caller) -> Callable[[str], Transport]:
+        """Return a function that gives the transport of a name, made once for one job.
+
+        It raises UsageError for a name that is none.
+        """
+
+        @cache
+        def named(name: str) -> Transport:
+            if name not in self._factories:
+                known = ", ".join(sorted(self._factories))
+                msg = f"no transport {name!r}; there are: {known}"
+                raise UsageError(msg)
+            return self._factories[name](caller)
+
+        return named
+
+    async def reconcile(self) -> None:
+        """Go on with what an earlier process left.
+
+        A child whose start was committed is in doubt: its work hung on a
+        connection that is gone, so what became of it is not known. Children
+        that were not begun go on by themselves if the last owner left in
+        order, else they wait for a person.
+        """
+        for job_id in await self.store.unfinished():
+            await self._take_up(await self.store.load(job_id))
+
+    async def _take_up(self, stored: StoredJob) -> None:
+        lost = [
+            _disconnected(entry.child) for entry in stored.entries if entry.child.state in _IN_DOUBT
+        ]
+        if lost:
+            await self.store.save(lost)
+        states = {entry.child.state for entry in stored.entries}
+        if JobState.NOT_STARTED not in states:
+            return
+        if not self.store.closed_cleanly and stored.request is Request.NONE:
+            await self.store.ask(stored.job.id, Request.SUSPEND, _HELD_BACK)
+        current = await self.store.load(stored.job.id)
+        run = self._launch(current)
+        if current.request is Request.STOP:
+            await run.stop()
+
+    async def start(self, new: NewJob) -> int:
+        """Store a job, begin it, and return its id."""
+        stored = await self.store.add(new)
+        if stored.job.id not in self._runs and not stored.job.is_final:
+            self._launch(stored)
+        return stored.job.id
+
+    def run_of(self, job_id: int) -> JobRun | None:
+        """Return the run of a job that lives here."""
+        return self._runs.get(job_id)
+
+    async def state(self, job_id: int) -> JobState:
+        """Return a job's state."""
+        if (run := self._runs.get(job_id)) is not None:
+            return run.state
+        return (await self.store.job(job_id)).state
+
+    async def stop(self, job_id: int) -> None:
+        """Stop a job that lives here; one that does not is left as it is."""
+        if (run := self._runs.get(job_id)) is not None:
+            await run.stop()
+
+    async def remove(self, job_id: int) -> None:
+        """Forget a job that has ended."""
+        task = self._tasks.get(job_id)
+        if task is not None:
+            await asyncio.wait({task})
+        await self.store.remove(job_id)
+        self.hub.forget(job_id)
+        self.receiving.pop(job_id, None)
+
+    async def close(self, *, cleanly: bool = True) -> None:
+        """Let go of everything; what still runs is in doubt until the next reconcile."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.store.close(cleanly=cleanly)
+
+    def _launch(self, stored: StoredJob) -> JobRun:
+        job_id = stored.job.id
+        transports = self.transports(stored.caller)
+        run = JobRun(stored, self.store, transports, self.hub.notify)
+        self._runs[job_id] = run
+        task = asyncio.create_task(run.run(), name=f"job {job_id}")
+        self._tasks[job_id] = task
+        task.add_done_callback(lambda done: self._ended(job_id, done))
+        return run
+
+    def _ended(self, job_id: int, task: asyncio.Task[None]) -> None:
+        self._runs.pop(job_id, None)
+        self._tasks.pop(job_id, None)
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            _log.critical("job %d broke off: %s", job_id, exc, exc_info=exc)
+            self.failed.set()
+        self.hub.notify(job_id)
+
+
+def _disconnected(child: Child) -> Child:
+    reason = Reason(kind=ReasonKind.LOST, message=_KILLED)
+    return replace(child, state=advance(child.state, JobState.DISCONNECTED), reason=reason)

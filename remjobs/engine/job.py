@@ -1,0 +1,127 @@
+"""The life of one job: its children dispatched under the throttle, stopped, suspended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from remjobs.engine.child import ChildRun, Ledger
+from remjobs.engine.throttle import Throttle
+from remjobs.model.job import Child
+from remjobs.model.state import JobState, Request, advance, parent_state
+from remjobs.store.base import Piece, Store, StoredJob
+from remjobs.transports.base import Transport
+
+__all__ = ["JobRun"]
+
+
+class JobRun:
+    """Runs one job: every child that has not started, in inventory order."""
+
+    def __init__(
+        self,
+        stored: StoredJob,
+        store: Store,
+        transports: Callable[[str], Transport],
+        notify: Callable[[int], None],
+    ) -> None:
+        """Prepare; ``run`` does it."""
+        self.id = stored.job.id
+        self._store = store
+        self._notify = notify
+        self._request = stored.request
+        self._throttle = Throttle(stored.job.throttle_limit)
+        self._children = {entry.child.id: entry.child for entry in stored.entries}
+        self._counts = Counter(child.state for child in self._children.values())
+        self.changes: list[Child] = []
+        """Every child as it was after each change, in order."""
+        ledger = Ledger(save=self._save_one, append=self._append)
+        self._waiting = deque(
+            ChildRun(entry, stored.work, transports(entry.host.transport), ledger)
+            for entry in stored.entries
+            if entry.child.state is JobState.NOT_STARTED
+        )
+        self._active: set[ChildRun] = set()
+
+    @property
+    def state(self) -> JobState:
+        """The parent's state just now."""
+        return parent_state(self._counts, self._request)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something of it runs, or will without anybody's doing."""
+        return bool(self._active) or (bool(self._waiting) and self._request is Request.NONE)
+
+    async def run(self) -> None:
+        """Start children as the throttle lets them, until all have ended."""
+        async with asyncio.TaskGroup() as group:
+            while self._waiting:
+                if self._request is Request.NONE and self._throttle.take():
+                    child = self._waiting.popleft()
+                    self._active.add(child)
+                    group.create_task(self._run_one(child))
+                else:
+                    await self._throttle.changed()
+
+    async def _run_one(self, child: ChildRun) -> None:
+        try:
+            await child.run()
+        finally:
+            self._active.discard(child)
+            self._throttle.give_back()
+            self._notify(self.id)
+
+    async def stop(self) -> None:
+        """Stop what waits at once, and what runs as its host can."""
+        await self._ask(Request.STOP)
+        await self._drop_waiting()
+        stops: list[Awaitable[None]] = [child.stop() for child in self._active]
+        await asyncio.gather(*stops)
+
+    async def suspend(self) -> None:
+        """Start no further children."""
+        if self._request is Request.NONE and self._waiting:
+            await self._ask(Request.SUSPEND)
+
+    async def resume(self) -> None:
+        """Go on starting children."""
+        if self._request in {Request.SUSPEND, Request.HOLD}:
+            await self._ask(Request.NONE)
+
+    async def _ask(self, request: Request) -> None:
+        await self._store.ask(self.id, request)
+        self._request = request
+        self._throttle.wake()
+        self._notify(self.id)
+
+    async def _drop_waiting(self) -> None:
+        dropped = [run.child for run in self._waiting]
+        self._waiting.clear()
+        self._throttle.wake()
+        stopped = [
+            replace(child, state=advance(child.state, JobState.STOPPED), end_time=datetime.now(UTC))
+            for child in dropped
+        ]
+        if stopped:
+            await self._save(stopped)
+
+    async def _save_one(self, child: Child) -> None:
+        await self._save([child])
+
+    async def _save(self, changed: Sequence[Child]) -> None:
+        await self._store.save(changed)
+        for child in changed:
+            self._counts[self._children[child.id].state] -= 1
+            self._counts[child.state] += 1
+            self._children[child.id] = child
+        self._counts += Counter()  # forget the states that nobody is in
+        self.changes.extend(changed)
+        self._notify(self.id)
+
+    async def _append(self, pieces: list[Piece]) -> None:
+        await self._store.append(self.id, pieces)
+        self._notify(self.id)

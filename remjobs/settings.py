@@ -1,0 +1,70 @@
+"""Settings, resolved once: flag, then environment (REMJOBS_*), then default."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from remjobs.errors import UsageError
+
+__all__ = ["Settings"]
+
+_IDLE_SECONDS: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things lie, and how long the controller stays."""
+
+    home: Path
+    """State directory: store, socket, lock and log. ``REMJOBS_HOME``."""
+    inventory: Path
+    """The default inventory, used if it exists. ``REMJOBS_INVENTORY``."""
+    idle_timeout: float = _IDLE_SECONDS
+    """Seconds without work or clients after which the controller ends.
+    ``REMJOBS_IDLE_TIMEOUT``."""
+
+    @classmethod
+    def resolve(cls, environment: Mapping[str, str], home: Path | None = None) -> Settings:
+        """Read the settings.
+
+        Args:
+            environment: Usually ``os.environ``.
+            home: The state directory, if it was named in another way.
+
+        Raises:
+            UsageError: A variable's value is none that it can have.
+        """
+        named = environment.get("REMJOBS_HOME")
+        state = home or (Path(named) if named else platformdirs.user_state_path("remjobs"))
+        config = platformdirs.user_config_path("remjobs")
+        listed = environment.get("REMJOBS_INVENTORY")
+        return cls(
+            home=state.expanduser().absolute(),
+            inventory=Path(listed).expanduser().absolute() if listed else _default(config),
+            idle_timeout=_seconds(environment, "REMJOBS_IDLE_TIMEOUT", _IDLE_SECONDS),
+        )
+
+
+def _default(config: Path) -> Path:
+    """Return the structured inventory if there is one, else where a plain one would be."""
+    structured = config / "inventory.yaml"
+    return structured if structured.exists() else config / "inventory"
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if value <= 0:
+        msg = f"{name} is {text!r}, but must be a number of seconds above 0"
+        raise UsageError(msg)
+    return value

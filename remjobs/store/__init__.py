@@ -1,0 +1,1 @@
+"""The job store: every job, child and record, kept across restarts."""

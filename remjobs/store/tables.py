@@ -1,0 +1,123 @@
+"""The tables. The catalogue's are made by migrations; each output database's at once."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = [
+    "catalog",
+    "children",
+    "fence",
+    "jobs",
+    "output",
+    "outputs",
+    "owner",
+    "sequence",
+    "works",
+]
+
+catalog = MetaData()
+
+owner = Table(
+    "owner",
+    catalog,
+    Column("id", Integer, primary_key=True),
+    Column("fence", Integer, nullable=False),
+    Column("clean", Boolean, nullable=False),
+)
+"""One row: the fence of the owner of this store, and whether the last one left in order."""
+
+sequence = Table(
+    "sequence",
+    catalog,
+    Column("id", Integer, primary_key=True),
+    Column("next", Integer, nullable=False),
+)
+"""One row: the next id. Parents and children share the counter; ids are never reused."""
+
+jobs = Table(
+    "jobs",
+    catalog,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("instance_id", String(36), nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("type", String(20), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("throttle_limit", Integer, nullable=False),
+    Column("request", String(20), nullable=False),
+    Column("status_message", Text, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("caller", JSON, nullable=False),
+)
+
+works = Table(
+    "works",
+    catalog,
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("work", LargeBinary, nullable=False),
+)
+"""Apart from jobs, since a work's script and input may be large."""
+
+children = Table(
+    "children",
+    catalog,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("job_id", ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("instance_id", String(36), nullable=False),
+    Column("key", String(36), nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("transport", String(20), nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("reason_kind", String(20)),
+    Column("reason_message", Text),
+    Column("status_message", Text, nullable=False),
+    Column("exit_code", Integer),
+    Column("signal", String(20)),
+    Column("attempt", Integer, nullable=False),
+    Column("begin_time", Float),
+    Column("end_time", Float),
+    Column("has_more", Boolean, nullable=False),
+    Column("told", Boolean, nullable=False),
+    Column("positions", JSON, nullable=False),
+    Column("ends", JSON),
+)
+"""The ledger. ``positions`` and ``ends`` map a stream to a sequence number: what
+was received of it, and, once the child has ended, its last record. Times are
+seconds since the epoch."""
+
+outputs = MetaData()
+
+output = Table(
+    "output",
+    outputs,
+    Column("id", Integer, primary_key=True),
+    Column("child", Integer, nullable=False),
+    Column("stream", String(12), nullable=False),
+    Column("off", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    UniqueConstraint("child", "stream", "off"),
+)
+"""A record; ``id`` is the order of arrival and the read cursor."""
+
+fence = Table(
+    "fence",
+    outputs,
+    Column("id", Integer, primary_key=True),
+    Column("value", Integer, nullable=False),
+)
