@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from remjobs.cli.boundary import client, perform
 from remjobs.cli.options import Json, OutputForm, SomeSelectors, parse_streams
-from remjobs.cli.render.events import printer, tell
+from remjobs.cli.render.events import printer, show, tell
+from remjobs.cli.render.progress import Progress
 from remjobs.cli.run import Fold, Output, Raw
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
-from remjobs.model.record import Record
 from remjobs.model.request import JobQuery, ReceiveOptions
+from remjobs.model.state import JobState
 
 __all__ = ["receive"]
 
@@ -68,15 +70,14 @@ async def _receive(
     service = client()
     query = JobQuery(selectors=tuple(selectors))
     children = _children(await service.get(query))
-    out = printer(form, labelled=len(children) > 1, raw=raw)
-    try:
-        async for event in service.receive(selectors, options):
-            if isinstance(event, Record):
-                out.record(event)
-            else:
-                tell(event)
-    finally:
-        out.finish()
+    labelled = len(children) > 1
+    following = replace(options, events=options.wait)
+    await show(
+        service.receive(selectors, following),
+        printer(form, labelled=labelled, raw=raw),
+        Progress(", ".join(selectors), children if options.wait else ()),
+        lambda child: _tell(child, everything=options.events),
+    )
     return exit_code(_children(await service.get(query))) if options.wait else ExitCode.OK
 
 
@@ -85,3 +86,9 @@ def _children(items: tuple[Job | Child, ...]) -> list[Child]:
     for item in items:
         found += [item] if isinstance(item, Child) else item.children or ()
     return found
+
+
+def _tell(child: Child, *, everything: bool) -> None:
+    """Say what did not succeed, and every change if that was asked for."""
+    if everything or child.state in {JobState.FAILED, JobState.DISCONNECTED}:
+        tell(child)

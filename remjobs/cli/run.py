@@ -10,13 +10,12 @@ import typer
 
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json, OutputForm
-from remjobs.cli.render.events import printer, tell
+from remjobs.cli.render.events import printer, show, tell
 from remjobs.cli.render.progress import Progress
 from remjobs.cli.signatures import with_work_options
 from remjobs.cli.start import warn
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
-from remjobs.model.record import Record
 from remjobs.model.request import JobQuery, ReceiveOptions
 from remjobs.model.state import JobState
 from remjobs.service import JobService
@@ -115,33 +114,13 @@ class _Foreground:
     async def _show(self, job: Job) -> None:
         """Print what comes until the job has settled."""
         children = job.children or ()
-        out = printer(self._form, labelled=len(children) > 1, raw=self._raw)
-        progress = Progress(job.id, children)
-        progress.draw()
-        options = ReceiveOptions(wait=True, events=True)
-        try:
-            async for event in self._service.receive([str(job.id)], options):
-                progress.clear()
-                if isinstance(event, Record):
-                    out.record(event)
-                else:
-                    progress.change(event)
-                    self._tell(event, alone=len(children) == 1)
-                progress.draw()
-        finally:
-            progress.clear()
-            out.finish()
-
-    @staticmethod
-    def _tell(child: Child, *, alone: bool) -> None:
-        """Say what went wrong; a lone command's exit code says it by itself."""
-        speaks_for_itself = alone and child.exit_code is not None
-        if child.state is JobState.DISCONNECTED or (
-            child.state is JobState.FAILED and not speaks_for_itself
-        ):
-            tell(child)
-        elif child.state in {JobState.COMPLETED, JobState.STOPPED} and child.status_message:
-            complain(f"{child.host}: {child.status_message}")
+        alone = len(children) == 1
+        await show(
+            self._service.receive([str(job.id)], ReceiveOptions(wait=True, events=True)),
+            printer(self._form, labelled=not alone, raw=self._raw),
+            Progress(f"job {job.id}", children),
+            lambda child: _tell(child, alone=alone),
+        )
 
     async def _end(self, job: Job) -> int:
         if self._stopping is not None:
@@ -157,3 +136,14 @@ class _Foreground:
         if self._own_code and len(children) == 1 and children[0].exit_code is not None:
             return children[0].exit_code
         return exit_code(children)
+
+
+def _tell(child: Child, *, alone: bool) -> None:
+    """Say what went wrong; a lone command's exit code says it by itself."""
+    speaks_for_itself = alone and child.exit_code is not None
+    if child.state is JobState.DISCONNECTED or (
+        child.state is JobState.FAILED and not speaks_for_itself
+    ):
+        tell(child)
+    elif child.state in {JobState.COMPLETED, JobState.STOPPED} and child.status_message:
+        complain(f"{child.host}: {child.status_message}")

@@ -199,7 +199,7 @@ class ChildRun:
         advance(self.child.state, state)
         changed = replace(self.child, state=state, **changes)
         if changed.is_final:
-            changed = replace(changed)
+            changed = replace(changed, end_time=_now())
         await self._ledger.save(changed)
         self.child = changed
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from remjobs.cli.boundary import complain
 from remjobs.cli.options import OutputForm
 from remjobs.cli.render.fold import Folder
 from remjobs.cli.render.json_ import print_json
+from remjobs.cli.render.progress import Progress
 from remjobs.cli.render.text import TextRenderer, escape
 from remjobs.model.job import Child
 from remjobs.model.record import Record
 from remjobs.model.wire import event_json, record_json
+from remjobs.service import Event
 
-__all__ = ["Printer", "printer", "tell"]
+__all__ = ["Printer", "printer", "show", "tell"]
 
 
 class Printer(Protocol):
@@ -74,7 +77,32 @@ def printer(form: OutputForm, *, labelled: bool, raw: bool) -> Printer:
             return TextRenderer(labelled=labelled, raw=raw)
 
 
+async def show(
+    events: AsyncIterator[Event],
+    out: Printer,
+    progress: Progress,
+    told: Callable[[Child], None],
+) -> None:
+    """Print events as they come, with the progress line kept below them."""
+    progress.draw()
+    try:
+        async for event in events:
+            progress.clear()
+            if isinstance(event, Record):
+                out.record(event)
+            else:
+                progress.change(event)
+                told(event)
+            progress.draw()
+    finally:
+        progress.clear()
+        out.finish()
+
+
 def tell(child: Child) -> None:
     """Say on standard error how a child stands, and why."""
-    reason = f" ({child.reason.kind}): {child.reason.message}" if child.reason else ""
+    reason = ""
+    if child.reason is not None:
+        why = child.reason.message.removeprefix(f"{child.host}: ")
+        reason = f" ({child.reason.kind}): {why}"
     complain(escape(f"{child.host}: {child.state}{reason}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 from remjobs.model.job import Child
 from remjobs.model.state import JobState
@@ -14,9 +15,9 @@ __all__ = ["Progress"]
 class Progress:
     """Draws ``job 5: 3 Running, 10 Completed`` on standard error, if that is a terminal."""
 
-    def __init__(self, job_id: int, children: tuple[Child, ...]) -> None:
+    def __init__(self, label: str, children: Sequence[Child]) -> None:
         """Begin with the children as they are."""
-        self._job_id = job_id
+        self._label = label
         self._states = {child.id: child.state for child in children}
         self._active = sys.stderr.isatty() and len(children) > 1
         self._drawn = False
@@ -38,6 +39,6 @@ class Progress:
             return
         counts = Counter(self._states.values())
         parts = [f"{counts[state]} {state}" for state in JobState if counts[state]]
-        sys.stderr.write(f"\r\x1b[Kjob {self._job_id}: {', '.join(parts)}")
+        sys.stderr.write(f"\r\x1b[K{self._label}: {', '.join(parts)}")
         sys.stderr.flush()
         self._drawn = True

@@ -1,0 +1,74 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
+
+# What the tests need beside Python, as command:package.
+TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:openssh-client \
+         sudo:sudo shellcheck:shellcheck
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test bench check tools lock clean
+
+demo: $(STAMPS)/installed ## Show the main job on a fleet made for the purpose.
+	@$(BIN)/remjobs demo
+
+test: tools $(STAMPS)/dev $(STAMPS)/installed check ## Check and test everything.
+	$(BIN)/pytest
+
+check: $(STAMPS)/dev ## Format, lint, types, layers.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck -s sh remjobs/transports/*.sh .ci/run
+
+bench: tools $(STAMPS)/dev $(STAMPS)/installed ## Measure speed and size.
+	$(BIN)/python benchmarks/run.py
+
+# As root on Debian what is missing is installed; else it is named, and that is an error.
+# RUNLEVEL=1 keeps the packages from starting their services.
+tools:
+	@missing=; for pair in $(TOOLS); do \
+	    command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	    echo "make test needs these packages:$$missing; install them, or run it as root" >&2; exit 1; fi; \
+	apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "remjobs needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || if [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	else echo "Python's venv module is missing: install the package python3-venv" >&2; exit 1; fi
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/run: requirements.lock | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: requirements-dev.lock | $(BIN)/python
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
+
+# What is run and tested is the built wheel, not this folder.
+$(STAMPS)/installed: $(STAMPS)/run $(SOURCES)
+	$(BIN)/python -m pip install -q --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
+
+lock: ## Choose the newest versions anew.
+	uv pip compile -q pyproject.toml --group build --universal --generate-hashes -U \
+	    --no-emit-index-url --no-header --python-version 3.11 -o requirements.lock
+	uv pip compile -q pyproject.toml --group build --group dev -c requirements.lock --universal \
+	    --generate-hashes -U --no-emit-index-url --no-header --python-version 3.11 \
+	    -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) $(STAMPS) build dist

@@ -1,0 +1,128 @@
+"""Five SSH servers on loopback, with keys of their own; one of them is down."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import asyncssh
+
+__all__ = ["DOWN", "NAMES", "Fleet", "demo_fleet"]
+
+NAMES: Final = ("web1", "web2", "web3", "web4", "db1")
+DOWN: Final = "web4"
+_ADDRESS: Final = "127.0.0.1"
+_HOST_VARIABLE: Final = "DEMO_HOST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """Where the fleet's files lie."""
+
+    inventory: Path
+
+
+@asynccontextmanager
+async def demo_fleet(folder: Path) -> AsyncIterator[Fleet]:
+    """Run the fleet; its key, known_hosts and inventory are made in a folder."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    key_path = folder / "demo_key"
+    key_path.touch(mode=0o600)
+    key.write_private_key(key_path)
+    async with AsyncExitStack() as stack:
+        ports, known = {}, []
+        for name in NAMES:
+            host_key = asyncssh.generate_private_key("ssh-ed25519")
+            ports[name] = await _start(stack, name, host_key, key)
+            public = host_key.export_public_key("openssh").decode().strip()
+            known.append(f"[{_ADDRESS}]:{ports[name]} {public}\n")
+        (folder / "known_hosts").write_text("".join(known), encoding="ascii")
+        inventory = folder / "fleet.yaml"
+        inventory.write_text(_inventory(ports), encoding="ascii")
+        yield Fleet(inventory=inventory)
+
+
+def _inventory(ports: dict[str, int]) -> str:
+    lines = [
+        "# The demo fleet: five SSH servers on this machine.",
+        "defaults:",
+        "  user: demo",
+        "  ssh:",
+        "    identity_files: [demo_key]",
+        "    known_hosts_file: known_hosts",
+        "    config_file: none",
+        "hosts:",
+        *(f"  {name}: {{address: {_ADDRESS}, port: {port}}}" for name, port in ports.items()),
+        "groups:",
+        "  web: [web1, web2, web3, web4]",
+        "  db: [db1]",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+async def _start(
+    stack: AsyncExitStack,
+    name: str,
+    host_key: asyncssh.SSHKey,
+    user_key: asyncssh.SSHKey,
+) -> int:
+    """Start one server and return its port; the one that is down only has a port."""
+    if name == DOWN:
+        return _unused_port(stack)
+    server = await asyncssh.listen(
+        _ADDRESS,
+        0,
+        server_host_keys=[host_key],
+        authorized_client_keys=asyncssh.import_authorized_keys(
+            user_key.export_public_key("openssh").decode(),
+        ),
+        process_factory=lambda process: _run(name, process),
+        encoding=None,
+    )
+    stack.push_async_callback(_stop, server)
+    return server.get_port()
+
+
+def _unused_port(stack: AsyncExitStack) -> int:
+    """Hold a port that nobody listens on, so that connecting is refused."""
+    holder = stack.enter_context(socket.socket())
+    holder.bind((_ADDRESS, 0))
+    port: int = holder.getsockname()[1]
+    return port
+
+
+async def _stop(server: asyncssh.SSHAcceptor) -> None:
+    server.close()
+    await server.wait_closed()
+
+
+async def _run(name: str, process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """Run a client's command with /bin/sh, in a session of its own."""
+    child = await asyncio.create_subprocess_exec(
+        "/bin/sh",
+        "-c",
+        process.command or "true",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, _HOST_VARIABLE: name},
+    )
+    try:
+        await process.redirect(child.stdin, child.stdout, child.stderr)
+        code = await child.wait()
+        await process.stdout.drain()
+    except asyncio.CancelledError:
+        os.killpg(child.pid, signal.SIGKILL)
+        raise
+    if code < 0:
+        process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
+    else:
+        process.exit(code)
