@@ -19,6 +19,7 @@ __all__ = ["DOWN", "NAMES", "Fleet", "demo_fleet"]
 NAMES: Final = ("web1", "web2", "web3", "web4", "db1")
 DOWN: Final = "web4"
 _ADDRESS: Final = "127.0.0.1"
+_BLOCK: Final = 65536
 _HOST_VARIABLE: Final = "DEMO_HOST"
 
 
@@ -115,14 +116,34 @@ async def _run(name: str, process: asyncssh.SSHServerProcess[bytes]) -> None:
         start_new_session=True,
         env={**os.environ, _HOST_VARIABLE: name},
     )
+    feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
     try:
-        await process.redirect(child.stdin, child.stdout, child.stderr)
+        await asyncio.gather(
+            _pump(child.stdout, process.stdout),
+            _pump(child.stderr, process.stderr),
+        )
         code = await child.wait()
-        await process.stdout.drain()
     except asyncio.CancelledError:
         os.killpg(child.pid, signal.SIGKILL)
         raise
+    finally:
+        feeding.cancel()
     if code < 0:
         process.exit_with_signal(signal.Signals(-code).name.removeprefix("SIG"))
     else:
         process.exit(code)
+
+
+async def _feed(source: asyncssh.SSHReader[bytes], target: asyncio.StreamWriter | None) -> None:
+    assert target is not None  # noqa: S101 - asked for as a pipe
+    while data := await source.read(_BLOCK):
+        target.write(data)
+        await target.drain()
+    target.close()
+
+
+async def _pump(source: asyncio.StreamReader | None, target: asyncssh.SSHWriter[bytes]) -> None:
+    assert source is not None  # noqa: S101 - asked for as a pipe
+    while data := await source.read(_BLOCK):
+        target.write(data)
+        await target.drain()

@@ -1,0 +1,1 @@
+"""Inventories: files that say which hosts and groups there are, and what selects from them."""
