@@ -1,0 +1,228 @@
+"""An in-memory transport, for tests of the engine and of scripts that use the Python API.
+
+It passes the same contract suite as the real transports::
+
+    fleet = MemoryTransport({"web2": MemoryHost(outcome=Exited(1))})
+    async with memory_engine(tmp_path, fleet) as (_, service):
+        jobs = remjobs.Jobs(service)
+        job = await jobs.run("anything", on=[fleet.host("web1"), fleet.host("web2")])
+        assert job.state is JobState.FAILED
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+from remjobs.credentials.secret import Credential
+from remjobs.engine.engine import Engine
+from remjobs.engine.service import EngineService
+from remjobs.errors import UsageError
+from remjobs.model.host import Host
+from remjobs.model.record import Chunk, Stream
+from remjobs.model.request import Caller
+from remjobs.model.work import Work
+from remjobs.store.sql import SqlStore
+from remjobs.transports.base import (
+    Exited,
+    HostFailure,
+    Lost,
+    Outcome,
+    OutcomeUnknown,
+    Signaled,
+    StopReport,
+)
+
+__all__ = ["MemoryHost", "MemoryTransport", "memory_engine"]
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryHost:
+    """How a host behaves."""
+
+    output: Sequence[tuple[Stream, bytes]] = ()
+    outcome: Outcome = field(default_factory=lambda: Exited(0))
+    echoes: bool = False
+    """Sends its input back as output."""
+    refuses: HostFailure | None = None
+    """Connecting fails so."""
+    fails_to_start: HostFailure | OutcomeUnknown | Exception | None = None
+    """Starting fails so, once connected."""
+    gate: asyncio.Event | None = None
+    """The work does not end before this is set."""
+    connect_gate: asyncio.Event | None = None
+    """Connecting does not end before this is set."""
+    immortal: bool = False
+    """A stop does not end it."""
+
+
+class MemoryTransport:
+    """Hosts that exist in memory only. It is its own TransportFactory."""
+
+    name = "memory"
+
+    def __init__(self, hosts: Mapping[str, MemoryHost] | None = None) -> None:
+        """Use these hosts by name; any other host prints nothing and exits with 0."""
+        self._hosts = dict(hosts or {})
+        self.starts: list[tuple[str, UUID]] = []
+        """Host and key of every start, in order."""
+        self.active = 0
+        """Sessions that are open or being opened."""
+        self.peak = 0
+        """The most sessions that were open at once."""
+
+    def __call__(self, caller: Caller) -> MemoryTransport:
+        """Serve any caller."""
+        del caller
+        return self
+
+    def host(self, name: str) -> Host:
+        """Return a host of this transport."""
+        return Host(name=name, transport=self.name)
+
+    def hosts(self, count: int) -> list[Host]:
+        """Return hosts h1, h2 and so on."""
+        return [self.host(f"h{number}") for number in range(1, count + 1)]
+
+    def behaviour(self, name: str) -> MemoryHost:
+        """Return how a host behaves."""
+        return self._hosts.setdefault(name, MemoryHost())
+
+    def check(self, host: Host, work: Work) -> None:
+        """Refuse a host called ``impossible``."""
+        del work
+        if host.name == "impossible":
+            msg = "impossible: this host can never work"
+            raise UsageError(msg)
+
+    async def connect(self, host: Host, credential: Credential | None) -> MemorySession:
+        """Open a session."""
+        del credential
+        behaviour = self.behaviour(host.name)
+        self.active += 1
+        self.peak = max(self.peak, self.active)
+        try:
+            await asyncio.sleep(0)
+            if behaviour.connect_gate is not None:
+                await behaviour.connect_gate.wait()
+        except asyncio.CancelledError:
+            self.active -= 1
+            raise
+        if behaviour.refuses is not None:
+            self.active -= 1
+            raise behaviour.refuses
+        return MemorySession(self, host.name, behaviour)
+
+
+class MemorySession:
+    """A session on a host in memory."""
+
+    def __init__(self, transport: MemoryTransport, name: str, behaviour: MemoryHost) -> None:
+        """Belong to a transport, which counts."""
+        self._transport = transport
+        self._name = name
+        self._behaviour = behaviour
+        self._closed = False
+
+    async def start(self, key: UUID, work: Work) -> MemoryExecution:
+        """Start work."""
+        self._transport.starts.append((self._name, key))
+        if self._behaviour.fails_to_start is not None:
+            raise self._behaviour.fails_to_start
+        return MemoryExecution(self._behaviour, work)
+
+    async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> MemoryExecution:
+        """Refuse: what was started here is attached to its session."""
+        del key, offsets
+        msg = "the work was attached to a session that is gone"
+        raise OutcomeUnknown(msg)
+
+    async def close(self) -> None:
+        """End the session."""
+        if not self._closed:
+            self._closed = True
+            self._transport.active -= 1
+
+
+class MemoryExecution:
+    """Work that is not really done."""
+
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, behaviour: MemoryHost, work: Work) -> None:
+        """Behave so, with this work's input."""
+        self._behaviour = behaviour
+        self._input = work.input
+        self._ended = asyncio.Event()
+        self._outcome: Outcome | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        """Yield the output, then wait for the end."""
+        offsets: dict[Stream, int] = {}
+        pieces = list(self._behaviour.output)
+        if self._behaviour.echoes and self._input:
+            pieces.append((Stream.OUTPUT, self._input))
+        for stream, data in pieces:
+            if self._outcome is not None:
+                return
+            offset = offsets.get(stream, 0)
+            yield Chunk(stream=stream, offset=offset, data=data)
+            offsets[stream] = offset + len(data)
+            await asyncio.sleep(0)
+        await self._until_ended()
+
+    async def _until_ended(self) -> None:
+        if self._behaviour.gate is None:
+            self._end(self._behaviour.outcome)
+            return
+        gate = asyncio.create_task(self._behaviour.gate.wait())
+        ended = asyncio.create_task(self._ended.wait())
+        await asyncio.wait({gate, ended}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (gate, ended):
+            task.cancel()
+        self._end(self._behaviour.outcome)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self._outcome is None:
+            self._outcome = outcome
+        self._ended.set()
+
+    async def outcome(self) -> Outcome:
+        """Return how it ended."""
+        await self._ended.wait()
+        assert self._outcome is not None  # noqa: S101 - set before the event
+        return self._outcome
+
+    async def stop(self, grace: float) -> StopReport:
+        """End it, unless it is immortal."""
+        del grace
+        await asyncio.sleep(0)
+        if self._outcome is not None and not isinstance(self._outcome, Lost):
+            return StopReport(confirmed=True, signalled=0)
+        if self._behaviour.immortal:
+            return StopReport(confirmed=False, signalled=1, message="still running: pid 1")
+        self._end(Signaled("TERM"))
+        return StopReport(confirmed=True, signalled=1)
+
+    def abandon(self) -> None:
+        """Listen no more."""
+        self._end(Lost("abandoned"))
+
+
+@asynccontextmanager
+async def memory_engine(
+    folder: Path,
+    transport: MemoryTransport,
+) -> AsyncIterator[tuple[Engine, EngineService]]:
+    """Give an engine over a real store in ``folder`` and hosts in memory."""
+    store = await SqlStore.open(folder)
+    engine = Engine(store, {transport.name: transport})
+    await engine.reconcile()
+    try:
+        yield engine, EngineService(engine, folder / "no-inventory")
+    finally:
+        await engine.close()

@@ -1,0 +1,300 @@
+"""What every Store must do."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from remjobs.errors import NoSuchJob, StoreFenced
+from remjobs.model.host import Host
+from remjobs.model.job import JobType, Reason, ReasonKind
+from remjobs.model.record import Stream
+from remjobs.model.request import Caller
+from remjobs.model.state import JobState, Request
+from remjobs.model.work import Command, Work
+from remjobs.store.base import NewJob, Piece
+from remjobs.store.sql import SqlStore
+
+OUT, ERR = Stream.OUTPUT, Stream.ERROR
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+OPENERS: dict[str, Callable] = {"sqlite": SqlStore.open}
+
+
+@pytest.fixture(params=OPENERS)
+def open_store(request, tmp_path):
+    """Open the store of one folder, as often as a test wants."""
+    return lambda: OPENERS[request.param](tmp_path / "state")
+
+
+@pytest.fixture
+async def store(open_store):
+    opened = await open_store()
+    yield opened
+    await opened.close()
+
+
+def new_job(hosts=3, **changes):
+    fields = {
+        "instance_id": uuid4(),
+        "name": None,
+        "type": JobType.REMOTE,
+        "location": f"h[1-{hosts}]",
+        "throttle_limit": 2,
+        "work": Work(command=Command(text="uptime"), input=b"\xff\0"),
+        "caller": Caller(directory="/here", ssh_auth_sock="/agent"),
+        "hosts": tuple(
+            Host(name=f"h{n}", user="u", variables={"n": n}) for n in range(1, hosts + 1)
+        ),
+    }
+    return NewJob(**{**fields, **changes})
+
+
+def piece(child, data, offset=0, stream=OUT):
+    return Piece(child_id=child, stream=stream, offset=offset, time=NOW, data=data)
+
+
+def ended(child, state=JobState.COMPLETED, **changes):
+    return replace(child, state=state, begin_time=NOW, end_time=NOW, **changes)
+
+
+async def test_ids_are_one_counter_for_parents_and_children(store):
+    """The first job on three hosts is 1 with children 2 to 4, the next job is 5."""
+    first, second = await store.add(new_job()), await store.add(new_job(hosts=1))
+    assert (first.job.id, [entry.child.id for entry in first.entries]) == (1, [2, 3, 4])
+    assert (second.job.id, second.job.name) == (5, "Job5")
+    assert [entry.child.name for entry in second.entries] == ["Job6"]
+
+
+async def test_removed_ids_stay_unused_after_a_restart(open_store):
+    """A number that was given once never means another job."""
+    store = await open_store()
+    await store.add(new_job(hosts=1))
+    await store.remove(1)
+    await store.close()
+    store = await open_store()
+    assert (await store.add(new_job(hosts=1))).job.id == 3
+    await store.close()
+
+
+async def test_the_same_instance_id_gives_the_same_job(store):
+    """A client that asks twice, since its connection went, starts one job."""
+    new = new_job()
+    assert (await store.add(new)).job.id == (await store.add(new)).job.id
+    assert len(await store.jobs()) == 1
+
+
+async def test_everything_about_a_job_comes_back_after_a_restart(open_store):
+    """Work, caller, hosts, keys, request and warnings are what they were."""
+    store, new = await open_store(), new_job(warnings=("odd",))
+    before = await store.add(new)
+    await store.ask(1, Request.SUSPEND, "why")
+    await store.close()
+    store = await open_store()
+    after = await store.load(1)
+    assert (after.work, after.caller) == (new.work, new.caller)
+    assert [entry.host for entry in after.entries] == list(new.hosts)
+    assert [entry.key for entry in after.entries] == [entry.key for entry in before.entries]
+    assert len({entry.key for entry in after.entries}) == 3
+    assert (after.request, after.job.status_message) == (Request.SUSPEND, "why")
+    assert after.job.warnings == ("odd",)
+    assert after.job.state is JobState.SUSPENDED
+    await store.close()
+
+
+async def test_a_child_is_as_it_was_saved(store):
+    """Every property of the ledger is kept."""
+    child = (await store.add(new_job())).entries[0].child
+    reason = Reason(kind=ReasonKind.SIGNAL, message="killed by signal KILL")
+    changed = ended(
+        child,
+        JobState.FAILED,
+        reason=reason,
+        signal="KILL",
+        exit_code=None,
+        attempt=2,
+        status_message="note",
+    )
+    await store.save([changed])
+    assert (await store.job(1)).children[0] == replace(changed, command="uptime")
+
+
+async def test_parents_are_added_up_from_their_children(store):
+    """State, counts, times and reason of a parent, listed and shown, agree."""
+    children = [entry.child for entry in (await store.add(new_job())).entries]
+    later = NOW.replace(minute=30)
+    why = Reason(kind=ReasonKind.EXIT, message="exit code 3")
+    await store.save([ended(children[0])])
+    await store.save([ended(children[1], JobState.FAILED, reason=why)])
+    running = (await store.jobs())[0]
+    assert (running.state, running.end_time) == (JobState.RUNNING, None)
+    await store.save([replace(ended(children[2]), end_time=later)])
+    listed, shown = (await store.jobs())[0], await store.job(1)
+    assert listed == replace(shown, children=None)
+    assert (listed.state, listed.begin_time, listed.end_time) == (JobState.FAILED, NOW, later)
+    assert listed.counts == {JobState.COMPLETED: 2, JobState.FAILED: 1}
+    assert listed.reason == Reason(kind=ReasonKind.EXIT, message="1 of 3: exit code 3")
+
+
+async def test_unfinished_names_jobs_with_a_child_that_is_not_final(store):
+    """What a restart has to look at, and nothing else."""
+    for _ in range(2):
+        await store.add(new_job(hosts=1))
+    first = (await store.load(1)).entries[0].child
+    await store.save([ended(first)])
+    assert await store.unfinished() == (3,)
+    second = (await store.load(3)).entries[0].child
+    await store.save([replace(second, state=JobState.DISCONNECTED)])
+    assert await store.unfinished() == (3,)
+
+
+async def test_records_come_back_in_order_with_host_and_bytes(store):
+    """Sequence numbers grow with arrival over the job; bytes are untouched."""
+    await store.add(new_job())
+    await store.append(1, [piece(2, b"a\xff\0"), piece(3, b"b"), piece(2, b"c", 3)])
+    await store.append(1, [piece(2, b"", 4), piece(2, b"e", 0, ERR)])
+    records = await store.read(1)
+    assert [(r.child_id, r.host, r.stream, r.data) for r in records] == [
+        (2, "h1", OUT, b"a\xff\0"),
+        (3, "h2", OUT, b"b"),
+        (2, "h1", OUT, b"c"),
+        (2, "h1", OUT, b""),
+        (2, "h1", ERR, b"e"),
+    ]
+    assert [r.seq for r in records] == sorted(r.seq for r in records)
+    assert records[0].time == NOW
+    assert [r.data for r in await store.read(1, child_id=2, after=records[0].seq)] == [
+        *(b"c", b"", b"e"),
+    ]
+    assert len(await store.read(1, limit=2)) == 2
+    assert await store.last(1) == records[-1].seq
+
+
+async def test_pages_end_at_about_a_mebibyte(store):
+    """A reader never holds much, however large the records."""
+    await store.add(new_job())
+    size = 300_000
+    await store.append(1, [piece(2, b"x" * size, n * size) for n in range(10)])
+    page = await store.read(1)
+    assert 3 <= len(page) <= 5
+    assert (await store.read(1, after=page[-1].seq))[0].seq > page[-1].seq
+
+
+async def test_an_offset_that_is_there_already_is_not_stored_again(store):
+    """Output read twice after a cut is kept once."""
+    await store.add(new_job())
+    await store.append(1, [piece(2, b"abc")])
+    await store.append(1, [piece(2, b"abc"), piece(2, b"def", 3)])
+    assert b"".join(r.data for r in await store.read(1)) == b"abcdef"
+
+
+async def test_has_more_data_is_true_until_all_is_received(store):
+    """While it runs, and then while a record of any stream is unreceived."""
+    child = (await store.add(new_job(hosts=1))).entries[0].child
+    await store.append(1, [piece(2, b"a"), piece(2, b"b", stream=ERR)])
+    await store.received(1, {2: {OUT: 1, ERR: 2}}, [])
+    assert (await store.job(1)).has_more_data
+    await store.save([ended(child)])
+    assert not (await store.job(1)).has_more_data
+
+
+async def test_has_more_data_counts_each_stream(store):
+    """Receiving one stream leaves the other's records unreceived."""
+    child = (await store.add(new_job(hosts=1))).entries[0].child
+    await store.append(1, [piece(2, b"a"), piece(2, b"b", stream=ERR)])
+    await store.save([ended(child)])
+    await store.received(1, {2: {ERR: 2}}, [])
+    assert (await store.job(1)).children[0].has_more_data
+    await store.received(1, {2: {OUT: 1}}, [])
+    assert not (await store.jobs())[0].has_more_data
+
+
+async def test_a_failure_without_output_has_more_data_until_it_is_told(store):
+    """An unreachable host's reason counts as something to receive."""
+    child = (await store.add(new_job(hosts=1))).entries[0].child
+    why = Reason(kind=ReasonKind.UNREACHABLE, message="h1: no")
+    await store.save([replace(child, state=JobState.FAILED, reason=why)])
+    assert (await store.job(1)).has_more_data
+    await store.received(1, {}, [2])
+    assert not (await store.job(1)).has_more_data
+
+
+async def test_read_positions_move_forward_only_and_last(open_store):
+    """A late receiver cannot move them back, and a restart does not either."""
+    store = await open_store()
+    await store.add(new_job(hosts=1))
+    await store.received(1, {2: {OUT: 5}}, [])
+    await store.received(1, {2: {OUT: 3, ERR: 1}}, [])
+    await store.close()
+    store = await open_store()
+    assert await store.positions(1) == {2: {OUT: 5, ERR: 1}}
+    await store.close()
+
+
+async def test_a_removed_job_is_gone_with_its_output(store, tmp_path):
+    """Its file is unlinked, and asking for it says that there is none."""
+    await store.add(new_job(hosts=1))
+    await store.append(1, [piece(2, b"a")])
+    assert list((tmp_path / "state" / "output").glob("1.db*"))
+    await store.remove(1)
+    assert not list((tmp_path / "state" / "output").glob("1.db*"))
+    with pytest.raises(NoSuchJob, match="no job 1"):
+        await store.load(1)
+    assert await store.read(1) == ()
+    assert await store.parents() == {}
+
+
+async def test_an_owner_that_was_superseded_can_write_no_more(open_store):
+    """The fence holds for the ledger and for output that was begun before."""
+    old = await open_store()
+    await old.add(new_job(hosts=1))
+    await old.append(1, [piece(2, b"a")])
+    child = (await old.load(1)).entries[0].child
+    new = await open_store()
+    await new.append(1, [piece(2, b"b", 1)])
+    with pytest.raises(StoreFenced):
+        await old.save([ended(child)])
+    with pytest.raises(StoreFenced):
+        await old.append(1, [piece(2, b"c", 2)])
+    with pytest.raises(StoreFenced):
+        await old.add(new_job())
+    assert (await new.job(1)).children[0].state is JobState.NOT_STARTED
+    assert b"".join(r.data for r in await new.read(1)) == b"ab"
+    await old.close(cleanly=False)
+    await new.close()
+
+
+async def test_whether_the_last_owner_took_its_leave_is_known(open_store):
+    """A first owner counts as left in order; one that died does not."""
+    store = await open_store()
+    assert store.closed_cleanly
+    await store.close(cleanly=False)
+    store = await open_store()
+    assert not store.closed_cleanly
+    await store.close()
+    store = await open_store()
+    assert store.closed_cleanly
+    await store.close()
+
+
+async def test_many_writers_at_once_lose_nothing(store):
+    """Changes that wait together are committed together, each answered for."""
+    entries = (await store.add(new_job(hosts=50))).entries
+    ids = [entry.child.id for entry in entries]
+    await asyncio.gather(
+        *(store.append(1, [piece(child, b"%d" % n, n)]) for child in ids for n in range(10)),
+        *(store.save([ended(entry.child)]) for entry in entries),
+    )
+    assert (await store.job(1)).state is JobState.COMPLETED
+    found: list = []
+    while page := await store.read(1, after=found[-1].seq if found else 0):
+        found += page
+    assert len(found) == 500
+
+
+async def test_parents_maps_children_to_their_jobs(store):
+    """What selectors need to find a child by id or UUID."""
+    children = [entry.child for entry in (await store.add(new_job(hosts=2))).entries]
+    assert await store.parents() == {child.id: (1, child.instance_id) for child in children}
