@@ -1,0 +1,302 @@
+"""Host keys, keys, agents and ~/.ssh/config, against real OpenSSH servers."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.execute import ran, text
+from support.sshd import keygen
+
+from remjobs.errors import UsageError
+from remjobs.model.host import Host, SshOptions
+from remjobs.model.job import ReasonKind
+from remjobs.model.request import Caller
+from remjobs.transports.base import Exited, HostFailure
+from remjobs.transports.ssh import SshTransport
+
+PRINT = text("echo in")
+IN = (Exited(0), b"in\n", b"")
+
+
+async def refused(host, caller=None):
+    with pytest.raises(HostFailure) as caught:
+        await SshTransport(caller or Caller()).connect(host, None)
+    return caught.value
+
+
+def fingerprint(key):
+    said = subprocess.run(
+        ["ssh-keygen", "-lf", f"{key}.pub"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return said.stdout.split()[1]
+
+
+def public(key):
+    return " ".join(Path(f"{key}.pub").read_text().split()[:2])
+
+
+def with_known(sshd, content, **settings):
+    path = sshd.folder / "known_own"
+    path.write_text(content)
+    return sshd.host(ssh={"known_hosts_file": str(path)}, **settings)
+
+
+def label(sshd):
+    return f"[{sshd.address()}]:{sshd.port}"
+
+
+# 7: known_hosts
+
+
+async def test_an_unknown_host_is_refused_by_fingerprint(sshd):
+    """The fingerprint and the command that accepts it are told."""
+    failure = await refused(with_known(sshd, ""))
+    assert failure.reason is ReasonKind.HOST_KEY
+    assert fingerprint(sshd.host_key) in str(failure)
+    assert f"ssh-keyscan -p {sshd.port} {sshd.address()}" in str(failure)
+
+
+@pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
+async def test_a_changed_key_is_refused_with_both_fingerprints(sshd, tmp_path, kind):
+    """Of the same type and of another: old and new are named, not a lost connection."""
+    other = keygen(tmp_path / "other", kind)
+    failure = await refused(with_known(sshd, f"{label(sshd)} {public(other)}\n"))
+    assert failure.reason is ReasonKind.HOST_KEY
+    assert "CHANGED" in str(failure)
+    assert fingerprint(other) in str(failure)
+    assert fingerprint(sshd.host_key) in str(failure)
+    assert f"ssh-keygen -R '{label(sshd)}'" in str(failure)
+
+
+async def test_hashed_names_are_known(sshd):
+    """A known_hosts file as HashKnownHosts writes it."""
+    host = with_known(sshd, f"{label(sshd)} {public(sshd.host_key)}\n")
+    subprocess.run(
+        ["ssh-keygen", "-H", "-f", host.ssh.known_hosts_file],
+        check=True,
+        capture_output=True,
+    )
+    assert sshd.address() not in Path(host.ssh.known_hosts_file).read_text()
+    assert await ran(host, PRINT) == IN
+
+
+async def test_one_malformed_line_takes_no_host_with_it(sshd, caplog):
+    """It is skipped with a warning that names file and line."""
+    lines = f"# c\nnonsense\n@what {label(sshd)} x y\n{label(sshd)} {public(sshd.host_key)}\n"
+    host = with_known(sshd, lines)
+    assert await ran(host, PRINT) == IN
+    assert f"{host.ssh.known_hosts_file}:2: skipped" in caplog.text
+
+
+async def test_a_revoked_key_is_refused(sshd):
+    """Even if another line trusts it."""
+    line = f"{label(sshd)} {public(sshd.host_key)}\n"
+    failure = await refused(with_known(sshd, f"{line}@revoked {line}"))
+    assert failure.reason is ReasonKind.HOST_KEY
+    assert "revoked" in str(failure)
+
+
+async def test_a_certificate_of_a_known_authority_is_trusted(make_sshd, tmp_path):
+    """@cert-authority with a host certificate; without the line it is refused."""
+    authority = keygen(tmp_path / "ca")
+    sshd = make_sshd()
+    sshd.stop()
+    subprocess.run(
+        ["ssh-keygen", "-q", "-s", authority, "-I", "h", "-h", "-n", sshd.address()]
+        + [f"{sshd.host_key}.pub"],
+        check=True,
+    )
+    sshd.options = (f"HostCertificate {sshd.host_key}-cert.pub",)
+    sshd.start()
+    trusted = with_known(sshd, f"@cert-authority {label(sshd)} {public(authority)}\n")
+    assert await ran(trusted, PRINT) == IN
+    stranger = keygen(tmp_path / "stranger")
+    other = with_known(sshd, f"@cert-authority {label(sshd)} {public(stranger)}\n")
+    assert (await refused(other)).reason is ReasonKind.HOST_KEY
+
+
+# 8: ~/.ssh/config
+
+
+def by_config(sshd, content, name="box"):
+    path = sshd.folder / "config_own"
+    path.write_text(content)
+    return Host(name=name, ssh=SshOptions(config_file=str(path)))
+
+
+def reachable(sshd, **changes):
+    options = {
+        "HostName": sshd.address(),
+        "Port": sshd.port,
+        "User": sshd.user.name,
+        "IdentityFile": sshd.key,
+        "UserKnownHostsFile": sshd.known_hosts,
+        **changes,
+    }
+    return "".join(f"    {name} {value}\n" for name, value in options.items() if value)
+
+
+async def test_a_name_is_reached_as_the_config_says(sshd):
+    """HostName, Port, User, IdentityFile and UserKnownHostsFile are honoured."""
+    assert await ran(by_config(sshd, f"Host box\n{reachable(sshd)}"), PRINT) == IN
+
+
+async def test_include_and_match_are_read(sshd, tmp_path):
+    """Settings may stand in another file, under a condition."""
+    included = tmp_path / "more"
+    included.write_text(f"Match originalhost box\n{reachable(sshd)}")
+    assert await ran(by_config(sshd, f"Include {included}\n"), PRINT) == IN
+
+
+async def test_a_missing_identity_file_is_skipped(sshd):
+    """As ssh does; the next one gets in."""
+    content = f"Host box\n    IdentityFile /no/such/key\n{reachable(sshd)}"
+    assert await ran(by_config(sshd, content), PRINT) == IN
+
+
+async def test_accept_new_takes_an_unknown_key_once_and_keeps_it(sshd, tmp_path):
+    """Recorded as new; changed afterwards, it is refused."""
+    known = tmp_path / "learned"
+    extra = {"UserKnownHostsFile": known, "StrictHostKeyChecking": "accept-new"}
+    host = by_config(sshd, f"Host box\n{reachable(sshd, **extra)}")
+    assert await ran(host, PRINT) == IN
+    assert known.read_text().split() == [label(sshd), *public(sshd.host_key).split()]
+    other = keygen(tmp_path / "other")
+    known.write_text(f"{label(sshd)} {public(other)}\n")
+    assert "CHANGED" in str(await refused(host))
+
+
+async def test_no_strict_checking_lets_an_unknown_key_pass(sshd, tmp_path):
+    """What the user wrote for this host holds; nothing is recorded."""
+    known = tmp_path / "empty"
+    extra = {"UserKnownHostsFile": known, "StrictHostKeyChecking": "no"}
+    assert await ran(by_config(sshd, f"Host box\n{reachable(sshd, **extra)}"), PRINT) == IN
+    assert not known.exists()
+
+
+async def test_strict_is_the_default_and_is_what_ask_means(sshd, tmp_path):
+    """There is nobody to ask in the background."""
+    for word in (None, "ask", "yes"):
+        extra = {"UserKnownHostsFile": tmp_path / "none", "StrictHostKeyChecking": word}
+        failure = await refused(by_config(sshd, f"Host box\n{reachable(sshd, **extra)}"))
+        assert failure.reason is ReasonKind.HOST_KEY
+
+
+async def test_a_config_that_cannot_be_parsed_refuses_the_host(sshd):
+    """With file and line, and no traceback."""
+    failure = await refused(by_config(sshd, "Host box\n    Port many\n"))
+    assert failure.reason is ReasonKind.REFUSED
+    assert re.search(r"config_own.*line 2.*Port", str(failure))
+
+
+@pytest.mark.parametrize("name", ["-oProxyCommand=touch /tmp/x", "a b", "a\nb"])
+def test_unsafe_names_are_refused_before_anything_starts(name):
+    """They would be options or several words to a ProxyCommand."""
+    with pytest.raises(UsageError, match="not a host name"):
+        SshTransport(Caller()).check(Host(name=name), PRINT)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "cannot read the key: No such file"), ("garbage", "not a usable private key")],
+)
+def test_a_named_key_that_cannot_be_used_is_refused_at_once(tmp_path, content, message):
+    """Named by hand, a key must work; nothing starts without it."""
+    path = tmp_path / "key"
+    if content is not None:
+        path.write_text(content)
+    host = Host(name="h", ssh=SshOptions(identity_files=(str(path),)))
+    with pytest.raises(UsageError, match=f"{path}: {message}"):
+        SshTransport(Caller()).check(host, PRINT)
+
+
+def test_a_key_with_a_passphrase_points_to_the_agent(tmp_path):
+    """It is not asked for here."""
+    key = tmp_path / "locked"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", key], check=True)
+    host = Host(name="h", ssh=SshOptions(identity_files=(str(key),)))
+    with pytest.raises(UsageError, match="add it to an agent"):
+        SshTransport(Caller()).check(host, PRINT)
+
+
+# Logging in
+
+
+async def test_a_wrong_key_is_an_authentication_failure_tried_once(make_sshd, tmp_path):
+    """One refused login, not five: accounts are not locked by insisting."""
+    sshd = make_sshd()
+    stranger = keygen(tmp_path / "stranger")
+    failure = await refused(sshd.host(ssh={"identity_files": (str(stranger),)}))
+    assert failure.reason is ReasonKind.AUTHENTICATION
+    connections = re.findall(r"^Connection from ", sshd.log.read_text(), re.MULTILINE)
+    probes = 1  # the fixture's own look whether it listens
+    assert len(connections) - probes == 1
+
+
+@pytest.fixture
+def agent(tmp_path, sshd):
+    """A real ssh-agent that holds the user's key."""
+    path = tmp_path / "agent.sock"
+    process = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", path],
+        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+    )
+    from support.sshd import wait_for
+
+    wait_for(path.exists, "the agent's socket")
+    environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
+    subprocess.run(["ssh-add", "-q", sshd.key], check=True, env=environment, capture_output=True)
+    yield str(path)
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+
+
+async def test_the_callers_agent_is_used(sshd, agent, monkeypatch):
+    """Its socket comes with the request; that of our own environment is not looked at."""
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/no/such/agent")
+    monkeypatch.setenv("HOME", str(sshd.folder))
+    host = sshd.host(ssh={"identity_files": ()})
+    assert await ran(host, PRINT, caller=Caller(ssh_auth_sock=agent)) == IN
+    assert (await refused(host)).reason is ReasonKind.AUTHENTICATION
+
+
+async def test_a_key_type_each_logs_in(make_sshd, tmp_path):
+    """Ed25519, ECDSA and RSA (with SHA-2) all do."""
+    sshd = make_sshd()
+    for kind in ("ed25519", "ecdsa", "rsa"):
+        key = keygen(tmp_path / kind, kind)
+        with sshd.authorized.open("a") as file:
+            file.write(Path(f"{key}.pub").read_text())
+        host = sshd.host(ssh={"identity_files": (str(key),)})
+        assert await ran(host, PRINT) == IN
+
+
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        (Host(name="127.0.1.1", port=1), "connection refused"),
+        (Host(name="no-such-host.invalid"), "name not found"),
+    ],
+)
+async def test_network_errors_are_unreachable_in_plain_words(host, message):
+    """One sentence, with where it was tried."""
+    failure = await refused(host)
+    assert failure.reason is ReasonKind.UNREACHABLE
+    assert str(failure).startswith(message)
+
+
+async def test_connecting_at_once_shares_keys_and_known_hosts(sshd):
+    """One transport serves many hosts of a job at the same time."""
+    transport = SshTransport(Caller())
+    results = await asyncio.gather(
+        *(ran(sshd.host(n), PRINT, transport=transport) for n in range(1, 17)),
+    )
+    assert results == [IN] * 16

@@ -1,0 +1,64 @@
+"""Running one work on one host and looking at what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from remjobs.model.record import Stream
+from remjobs.model.request import Caller
+from remjobs.model.work import Command, Work
+from remjobs.transports.ssh import SshTransport
+
+
+def text(command, **more):
+    """Return work that is a text for the shell."""
+    return Work(command=Command(text=command), **more)
+
+
+class Running:
+    """An execution that is being listened to."""
+
+    def __init__(self, session, execution):
+        self.session = session
+        self.execution = execution
+        self.output = {Stream.OUTPUT: bytearray(), Stream.ERROR: bytearray()}
+        self._grown = asyncio.Event()
+        self.task = asyncio.create_task(self._listen())
+
+    async def _listen(self):
+        async for chunk in self.execution:
+            self.output[chunk.stream] += chunk.data
+            self._grown.set()
+        return await self.execution.outcome()
+
+    async def said(self, word, stream=Stream.OUTPUT):
+        """Wait until a word was printed."""
+        while word not in self.output[stream]:
+            self._grown.clear()
+            await asyncio.wait_for(self._grown.wait(), 10)
+        return bytes(self.output[stream])
+
+    async def outcome(self, timeout=30):
+        """Wait for the end."""
+        return await asyncio.wait_for(asyncio.shield(self.task), timeout)
+
+
+@asynccontextmanager
+async def running(host, work, transport=None, caller=None):
+    """Connect, start, and listen."""
+    transport = transport or SshTransport(caller or Caller())
+    session = await transport.connect(host, None)
+    try:
+        run = Running(session, await session.start(uuid4(), work))
+        yield run
+    finally:
+        await session.close()
+
+
+async def ran(host, work, **more):
+    """Run work to its end; return outcome, output and errors."""
+    async with running(host, work, **more) as run:
+        outcome = await run.outcome()
+        return outcome, bytes(run.output[Stream.OUTPUT]), bytes(run.output[Stream.ERROR])
