@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.cli import Cli
 from support.sshd import Sshd, TestUser
 
 
@@ -36,3 +37,13 @@ def make_sshd(user, tmp_path):
     yield make
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def cli(tmp_path):
+    """The CLI with a state directory of its own, and its controller ended afterwards."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    shell = Cli(tmp_path / "home", folder)
+    yield shell
+    shell.end()

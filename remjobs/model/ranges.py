@@ -34,18 +34,25 @@ def expand(text: str) -> Iterator[str]:
     pieces: list[list[str]] = []
     total, end = 1, 0
     for match in _BRACKET.finditer(text):
+        total *= sum(map(_size, match[1].split(",")))
+        if total > MOST_NAMES:
+            msg = f"{text!r} stands for more than {MOST_NAMES} names"
+            raise UsageError(msg)
         try:
             numbers = [str(number) for number in RangeSet(match[1]).striter()]
         except RangeSetParseError as exc:
             msg = f"{text!r}: [{match[1]}] is not a range"
             raise UsageError(msg) from exc
-        total *= len(numbers)
-        if total > MOST_NAMES:
-            msg = f"{text!r} stands for more than {MOST_NAMES} names"
-            raise UsageError(msg)
         pieces += [[text[end : match.start()]], numbers]
         end = match.end()
     yield from _joined([*pieces, [text[end:]]])
+
+
+def _size(part: str) -> int:
+    """Return how many numbers ``5``, ``1-20`` or ``1-20/2`` stands for, at the most."""
+    first, _, rest = part.partition("-")
+    last = rest.partition("/")[0]
+    return max(1, int(last) - int(first) + 1) if last else 1
 
 
 def _joined(pieces: list[list[str]]) -> Iterator[str]:

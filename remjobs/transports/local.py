@@ -58,7 +58,10 @@ class _Process(asyncio.SubprocessProtocol):
             self.flow.ended(_signaled(-code) if code < 0 else Exited(code))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """All pipes are closed and the process has ended."""
         self._writable.set()
+        if self._transport is not None:
+            self._transport.close()
         self.flow.close(f"the process was lost: {exc}")
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:

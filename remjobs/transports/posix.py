@@ -11,6 +11,7 @@ import asyncio
 import shlex
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 from uuid import UUID
@@ -62,6 +63,7 @@ class Channel(Protocol):
 
 
 OpenChannel = Callable[[Launch], Awaitable[Channel]]
+OpenBeside = Callable[[Launch], AbstractAsyncContextManager[Channel]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,17 @@ class _Opening:
 class PosixExecution:
     """Attached work: it lives and is known as long as its channel."""
 
-    def __init__(self, key: UUID, channel: Channel, open_channel: OpenChannel) -> None:
-        """Listen to a channel that was just opened for this key."""
+    def __init__(self, key: UUID, channel: Channel, beside: OpenBeside) -> None:
+        """Listen to a channel that was just opened for this key.
+
+        Args:
+            key: Names this execution.
+            channel: Carries it.
+            beside: Opens a channel beside it, for the stop.
+        """
         self._key = key
         self._channel = channel
-        self._open_channel = open_channel
+        self._beside = beside
         self._openings = {s: _Opening(marker(key)) for s in (Stream.OUTPUT, Stream.ERROR)}
         self._offsets = dict.fromkeys(self._openings, 0)
         self._identified = asyncio.Event()
@@ -217,11 +225,8 @@ class PosixExecution:
 
     async def _stop(self, identity: _Identity, grace: float) -> StopReport:
         words = (str(self._key), identity.pid, identity.start, identity.boot, str(grace))
-        channel = await self._open_channel(stopper(*words))
-        try:
+        async with self._beside(stopper(*words)) as channel:
             return _report(await _output(channel))
-        finally:
-            channel.close()
 
     def abandon(self) -> None:
         """Close the channel; what runs on the host is not known any more."""
@@ -257,10 +262,23 @@ def _report(said: str) -> StopReport:
 class PosixSession:
     """A session that starts programs through ``open_channel``."""
 
-    def __init__(self, open_channel: OpenChannel, close: Callable[[], Awaitable[None]]) -> None:
-        """Use these two ways to start a program and to end the connection."""
+    def __init__(
+        self,
+        open_channel: OpenChannel,
+        close: Callable[[], Awaitable[None]],
+        beside: OpenBeside | None = None,
+    ) -> None:
+        """Use these ways to start a program and to end the connection.
+
+        Args:
+            open_channel: Starts a program.
+            close: Ends the connection.
+            beside: Starts a short program even where the connection carries no
+                more of them; None if ``open_channel`` always can.
+        """
         self._open_channel = open_channel
         self._close = close
+        self._beside = beside or self._on_this_connection
         self._feeding: set[asyncio.Task[None]] = set()
 
     async def start(self, key: UUID, work: Work) -> PosixExecution:
@@ -270,7 +288,15 @@ class PosixSession:
         feeding = asyncio.create_task(_feed(channel, work.input))
         self._feeding.add(feeding)
         feeding.add_done_callback(self._feeding.discard)
-        return PosixExecution(key, channel, self._open_channel)
+        return PosixExecution(key, channel, self._beside)
+
+    @asynccontextmanager
+    async def _on_this_connection(self, launch: Launch) -> AsyncIterator[Channel]:
+        channel = await self._open_channel(launch)
+        try:
+            yield channel
+        finally:
+            channel.close()
 
     async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> PosixExecution:
         """Refuse: attached work hangs on its channel, and that is gone."""

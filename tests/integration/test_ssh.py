@@ -15,12 +15,16 @@ from support.execute import ran, running, text
 from support.sshd import running as processes_with
 from support.sshd import wait_for
 
+from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Command, Script, Work
 from remjobs.transports.base import Exited, HostFailure, Lost
+from remjobs.transports.posix import _output
+from remjobs.transports.shells import stopper
 from remjobs.transports.ssh import SshTransport
+from remjobs.transports.ssh.config import resolve
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
 
@@ -154,19 +158,12 @@ async def test_a_kill_that_is_not_possible_is_not_confirmed(sshd, sudoer):
 
 async def test_a_reused_pid_is_not_killed(sshd):
     """The leader's start time tells it from another process with its number."""
-    from remjobs.transports.shells import stopper
-
     launch = stopper(str(uuid4()), str(os.getpid()), "12345", "-", "0")
     async with running(sshd.host(), text("sleep 5")) as run:
-        channel = await run.execution._open_channel(launch)
-        channel.end_input()
-        while not channel.flow.closed:
-            await channel.flow.changed(5)
-        said = b""
-        while piece := channel.flow.take():
-            said += piece[1]
+        async with run.execution._beside(launch) as channel:
+            said = await _output(channel)
         await run.execution.stop(0)
-    assert said == b"gone 0\n"
+    assert said == "gone 0"
 
 
 # 4: links that hang
@@ -227,8 +224,6 @@ async def test_a_dead_connection_is_noticed_by_keepalive(sshd):
 
 async def test_keepalive_is_on_by_default(sshd):
     """Asyncssh has it off; without it a half-open link hangs for ever."""
-    from remjobs.transports.ssh.config import resolve
-
     transport = SshTransport(Caller())
     options = transport._options(sshd.host(), resolve(sshd.host()), None)
     assert (options["keepalive_interval"], options["keepalive_count_max"]) == (15.0, 3)
@@ -264,8 +259,6 @@ async def test_a_server_that_never_speaks_ends_by_the_login_timeout():
 
 
 def host_at(port, **ssh):
-    from remjobs.model.host import Host, SshOptions
-
     options = SshOptions(config_file="none", known_hosts_file="/dev/null", **ssh)
     return Host(name="127.0.1.1", port=port, user="nobody", ssh=options)
 
@@ -374,7 +367,7 @@ async def test_a_connection_costs_one_descriptor_and_gives_it_back(sshd):
     """Thousands of hosts fit into a usual limit."""
 
     def descriptors():
-        return len(os.listdir("/proc/self/fd"))
+        return len(list(Path("/proc/self/fd").iterdir()))
 
     transport = SshTransport(Caller())
     await (await transport.connect(sshd.host(), None)).close()
@@ -461,7 +454,7 @@ async def test_banners_and_start_up_noise_stay_out_of_the_results(make_sshd, tmp
 async def test_a_forced_command_is_not_taken_for_the_work(make_sshd):
     """A host that ran something else has not run the work, whatever its exit code."""
     sshd = make_sshd("ForceCommand echo this account only prints; exit 0")
-    with pytest.raises(HostFailure, match="before the work began.*only prints") as caught:
+    with pytest.raises(HostFailure, match=r"before the work began.*only prints") as caught:
         await ran(sshd.host(), text("echo hello"))
     assert caught.value.reason is ReasonKind.REFUSED
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.execute import ran, text
-from support.sshd import keygen
+from support.sshd import keygen, wait_for
 
 from remjobs.errors import UsageError
 from remjobs.model.host import Host, SshOptions
@@ -109,8 +109,18 @@ async def test_a_certificate_of_a_known_authority_is_trusted(make_sshd, tmp_path
     sshd = make_sshd()
     sshd.stop()
     subprocess.run(
-        ["ssh-keygen", "-q", "-s", authority, "-I", "h", "-h", "-n", sshd.address()]
-        + [f"{sshd.host_key}.pub"],
+        [
+            "ssh-keygen",
+            "-q",
+            "-s",
+            authority,
+            "-I",
+            "h",
+            "-h",
+            "-n",
+            sshd.address(),
+            f"{sshd.host_key}.pub",
+        ],
         check=True,
     )
     sshd.options = (f"HostCertificate {sshd.host_key}-cert.pub",)
@@ -249,8 +259,6 @@ def agent(tmp_path, sshd):
         stdout=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
     )
-    from support.sshd import wait_for
-
     wait_for(path.exists, "the agent's socket")
     environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
     subprocess.run(["ssh-add", "-q", sshd.key], check=True, env=environment, capture_output=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,7 +73,11 @@ class SshTransport:
         """Connect and log in."""
         settings = resolve(host)
         connection = await self._connect(host, settings, credential)
-        return PosixSession(_Opener(connection), _Closer(connection))
+
+        async def again() -> asyncssh.SSHClientConnection:
+            return await self._connect(host, settings, credential)
+
+        return PosixSession(_Opener(connection), _Closer(connection), _Beside(connection, again))
 
     async def _connect(
         self,
@@ -206,6 +211,8 @@ class _Client(asyncssh.SSHClient):
     def turned_away(self, exc: Exception) -> bool:
         """Whether the other side hung up before the SSH version exchange."""
         early = isinstance(exc, asyncssh.ConnectionLost | ConnectionResetError)
+        if "Login timeout" in str(exc):
+            return False
         if not early or self._connection is None or self.failure is not None:
             return False
         return not self._connection.get_extra_info("server_version")
@@ -267,19 +274,22 @@ class _Opener:
 
     async def __call__(self, launch: Launch) -> SshChannel:
         """Open one; a full MaxSessions is waited out."""
+        last = None
         for tried in range(_CHANNEL_TRIES):
             try:
-                return await self._open(launch)
-            except asyncssh.ChannelOpenError as exc:
+                return await self.once(launch)
+            except _Full as exc:
                 last = exc
-                if exc.code not in _RESOURCE_SHORTAGE or self._connection.is_closed():
-                    break
             await asyncio.sleep(random.uniform(0.05, 0.1) * 2**tried)  # noqa: S311 - jitter
-        msg = f"the host opens no channel: {last.reason}"
+        msg = f"the host opens no channel: {last}"
         raise HostFailure(ReasonKind.REFUSED, msg) from last
 
-    async def _open(self, launch: Launch) -> SshChannel:
-        """Send the command; once it is on its way, a cut leaves its start unknown."""
+    async def once(self, launch: Launch) -> SshChannel:
+        """Send a command; once it is on its way, a cut leaves its start unknown.
+
+        Raises:
+            _Full: The connection carries no more channels just now.
+        """
         channel = SshChannel()
         try:
             await self._connection.create_session(
@@ -290,14 +300,52 @@ class _Opener:
                 send_env=None,
             )
         except asyncssh.ChannelOpenError as exc:
-            if exc.code == OPEN_REQUEST_SESSION_FAILED and channel.flow.closed:
-                raise OutcomeUnknown(_CUT_AT_START) from exc
-            raise
+            raise self._refusal(exc, channel) from exc
         except (OSError, asyncssh.DisconnectError) as exc:
             raise OutcomeUnknown(_CUT_AT_START) from exc
         if launch.prefix:
             await channel.send(launch.prefix)
         return channel
+
+    def _refusal(self, exc: asyncssh.ChannelOpenError, channel: SshChannel) -> Exception:
+        if exc.code == OPEN_REQUEST_SESSION_FAILED and channel.flow.closed:
+            return OutcomeUnknown(_CUT_AT_START)
+        if self._connection.is_closed():
+            return HostFailure(ReasonKind.UNREACHABLE, "the connection was lost before the start")
+        if exc.code in _RESOURCE_SHORTAGE:
+            return _Full(exc.reason)
+        return HostFailure(ReasonKind.REFUSED, f"the host opens no channel: {exc.reason}")
+
+
+class _Full(Exception):
+    """The connection has as many channels as the host allows: MaxSessions."""
+
+
+class _Beside:
+    """Opens a channel for a short program, on a connection of its own if need be."""
+
+    def __init__(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        again: Callable[[], Awaitable[asyncssh.SSHClientConnection]],
+    ) -> None:
+        self._connection = connection
+        self._again = again
+
+    @asynccontextmanager
+    async def __call__(self, launch: Launch) -> AsyncIterator[SshChannel]:
+        extra = None
+        try:
+            channel = await _Opener(self._connection).once(launch)
+        except _Full:
+            extra = await self._again()
+            channel = await _Opener(extra)(launch)
+        try:
+            yield channel
+        finally:
+            channel.close()
+            if extra is not None:
+                await _Closer(extra)()
 
 
 def _nothing() -> None:

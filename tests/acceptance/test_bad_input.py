@@ -1,0 +1,185 @@
+"""Bad input gets one line that names the thing and what to do, the right code, and no job."""
+
+import fcntl
+import os
+import socket
+
+import pytest
+from support.cli import Cli
+
+ONE_LINE = [
+    (["start"], 2, "what shall run?"),
+    (["start", "--command", "a", "b"], 2, "--command or a command's words, not both"),
+    (["start", "--command", "a", "--script", "/etc/hostname"], 2, "not both"),
+    (["start", "--script", "nosuch.sh"], 2, "nosuch.sh: cannot read the script: No such file"),
+    (["start", "--script", "a*.sh"], 2, "use --literal-script"),
+    (["start", "--literal-script", "a*.sh"], 2, "a*.sh: cannot read the script"),
+    (["start", "--script", "/bin/true"], 2, "/bin/true holds NUL bytes"),
+    (["start", "-f", "0", "--", "true"], 2, "throttle limit 0 is not 1 or more"),
+    (["start", "--name", " ", "--", "true"], 2, "name is empty"),
+    (["start", "--input", "nosuch", "--", "cat"], 2, "nosuch: cannot read the input"),
+    (["start", "--env", "A", "--", "true"], 2, "--env A: expected NAME=VALUE"),
+    (["start", "--env", "A-B=1", "--", "true"], 2, "'A-B' is not a variable name"),
+    (["start", "--success-codes", "x", "--", "true"], 2, "--success-codes x"),
+    (["start", "--output-limit", "much", "--", "true"], 2, "'much' is not a size"),
+    (["start", "--cwd", "/no/such", "--", "true"], 2, "no such directory: /no/such"),
+    (["start", "-x", "a", "--", "true"], 2, "-x and -i need -t"),
+    (["start", "-t", "-", "--input", "-", "--", "true"], 2, "both want standard input"),
+    (["start", "-t", "", "--", "true"], 2, "no host matched"),
+    (["start", "-t", "-", "--", "true"], 2, "no host matched: -"),
+    (["start", "-t", "@nosuch.txt", "--", "true"], 2, "nosuch.txt: cannot read the inventory"),
+    (["start", "-t", "all", "--", "true"], 2, "'all' needs an inventory"),
+    (["start", "-t", "a;b", "--", "true"], 2, "'a;b' is not a host name"),
+    (["start", "-t", "h[5-1]", "--", "true"], 2, "[5-1] is not a range"),
+    (["start", "-t", "h1", "-x", "h1", "--", "true"], 2, "no host matched: h1 without h1"),
+    (["start", "-t", "h1", "-i", "nosuch", "--", "true"], 2, "nosuch: cannot read the inv"),
+    (["start", "-t", "h1", "-p", "99999", "--", "true"], 2, "port 99999"),
+    (["start", "-t", "h1", "-u", "a b", "--", "true"], 2, "'a b' is not a user name"),
+    (["start", "-t", "h1", "--identity", "nokey", "--", "true"], 2, "nokey: cannot read the key"),
+    (["start", "-t", "h1", "--ssh-config", "nocfg", "--", "true"], 2, "nocfg: no such file"),
+    (["get", "99"], 3, "no job 99"),
+    (["get", "nosuch"], 3, "no job 'nosuch'"),
+    (["receive", "99"], 3, "no job 99"),
+    (["wait", "99"], 3, "no job 99"),
+    (["stop", "99"], 3, "no job 99"),
+    (["remove", "99"], 3, "no job 99"),
+    (["list", "99"], 3, "no job 99"),
+    (["list", "--state", "Sleeping"], 2, "no state 'Sleeping'; there are: NotStarted"),
+    (["receive", "x", "--stream", "Stdout"], 2, "no stream 'Stdout'; there are: Output"),
+    (["receive", "x", "--keep", "--wait"], 2, "--keep and --wait do not go together"),
+    (["receive", "x", "--events"], 2, "--events needs --wait"),
+    (["controller", "logs", "-n", "0"], 2, "--lines 0"),
+]
+
+
+@pytest.fixture(scope="module")
+def shared_cli(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bad")
+    (folder / "work").mkdir()
+    shell = Cli(folder / "home", folder / "work")
+    yield shell
+    shell.end()
+
+
+@pytest.mark.parametrize(("words", "code", "message"), ONE_LINE, ids=lambda x: str(x)[:40])
+def test_one_line_the_right_code_and_no_job(shared_cli, words, code, message):
+    """Standard output stays empty, and nothing was half-started."""
+    done = shared_cli(*words)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert done.err.startswith("remjobs: ")
+    assert done.err.count("\n") == 1
+    assert shared_cli("list", "--json").json == []
+
+
+INVENTORIES = [
+    ("list.txt", "good\nbad name\n", "list.txt:2: 'bad name' is not a host name"),
+    ("list.txt", "host:99999\n", "list.txt:1: port 99999"),
+    ("a.yaml", "hosts: [a\n", "a.yaml:2: not YAML"),
+    ("a.yaml", "hosts:\n  a: {prot: 22}\n", "a.yaml:2: unknown key 'prot'; expected one of"),
+    ("a.yaml", "hosts:\n  a: {port: many}\n", "a.yaml:2: found a text ('many'), expected a port"),
+    ("a.yaml", "hosts: 7\n", "a.yaml:1: found a number ('7'), expected a mapping"),
+    ("a.yaml", "hosts:\n  a:\n  a:\n", "a.yaml:3: 'a' stands here for the second time"),
+    ("a.yaml", "groups:\n  g: {children: [x]}\n", "a.yaml:2: no group 'x'"),
+    (
+        "a.yaml",
+        "groups:\n  g: {children: [h]}\n  h: {children: [g]}\n",
+        "groups contain each other: g > h > g",
+    ),
+    ("a.yaml", "hosts: &x\n  a: *x\n", "a.yaml:1: anchors and aliases"),
+    ("a.yaml", "hosts: !!python/object:os.system {}\n", "a.yaml:1: found the tag"),
+    ("a.yaml", "hosts:\n  '-oX': {}\n", "a.yaml:2: '-oX' is not a host name"),
+    ("a.txt", b"\xff\xfe\n", "a.txt:1: not UTF-8 text"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), INVENTORIES, ids=lambda x: str(x)[:40])
+def test_a_malformed_inventory_names_file_line_and_expectation(
+    shared_cli,
+    name,
+    content,
+    message,
+):
+    """Whatever the reader."""
+    path = shared_cli.cwd / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    done = shared_cli("start", "-i", name, "-t", "a", "--", "true")
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert shared_cli("list", "--json").json == []
+
+
+def test_a_damaged_store_is_named_and_nothing_is_replaced(cli):
+    """Every verb says so, in one line, and the file stays as it is."""
+    cli.ok("run", "--", "true")
+    cli.ok("controller", "stop")
+    catalog = cli.home / "catalog.db"
+    catalog.write_bytes(b"not a database" * 500)
+    for words in (["list"], ["start", "--", "true"]):
+        done = cli(*words)
+        assert (done.code, done.out) == (70, "")
+        assert f"the job store is damaged: {catalog}" in done.err
+        assert "move" in done.err
+        assert done.err.count("\n") == 1
+    assert catalog.read_bytes() == b"not a database" * 500
+
+
+def test_a_state_directory_of_somebody_else_is_refused(cli):
+    """It would hand our jobs to them."""
+    if os.getuid() != 0:
+        pytest.fail("giving a folder away needs root")
+    cli.home.mkdir()
+    os.chown(cli.home, 65534, 65534)
+    done = cli("list")
+    assert done.code == 70
+    assert f"{cli.home} is not a directory of yours" in done.err
+
+
+def test_a_stale_socket_is_replaced(cli):
+    """What a killed controller left behind hinders nobody."""
+    (cli.home / "run").mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(cli.home / "run" / "controller.sock"))
+    assert cli.ok("run", "--", "echo", "x") == "x\n"
+
+
+def test_a_lock_without_a_controller_behind_it_is_explained(cli):
+    """Somebody else owns the state directory and answers nothing."""
+    (cli.home / "run").mkdir(parents=True)
+    with (cli.home / "run" / "controller.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("4242")
+        lock.flush()
+        done = cli("list")
+    assert done.code == 70
+    assert "held by process 4242" in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_bad_setting_is_named(cli):
+    """An environment variable that cannot be read is not ignored."""
+    done = cli("list", REMJOBS_IDLE_TIMEOUT="soon")
+    assert done.code == 2
+    assert "REMJOBS_IDLE_TIMEOUT is 'soon'" in done.err
+
+
+def test_removing_what_runs_or_a_child_is_refused(cli):
+    """With the way that there is."""
+    job = cli.ok("start", "--", "sleep", "60").strip()
+    done = cli("remove", job)
+    assert done.code == 2
+    assert "--force stops and removes" in done.err
+    child = cli("remove", "2")
+    assert child.code == 2
+    assert "2 is a child of job 1" in child.err
+    cli.ok("remove", job, "--force")
+
+
+def test_a_wait_that_runs_out_ends_with_124(cli):
+    """And says which job still runs."""
+    job = cli.ok("start", "--", "sleep", "60").strip()
+    done = cli("wait", job, "--timeout", "0.2")
+    assert done.code == 124
+    assert f"still running: job {job}" in done.err
+    cli.ok("stop", job)

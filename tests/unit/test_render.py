@@ -1,0 +1,143 @@
+"""How output looks."""
+
+import io
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from remjobs.cli.options import parse_size
+from remjobs.cli.render.fold import Folder
+from remjobs.cli.render.text import TextRenderer, escape
+from remjobs.errors import UsageError
+from remjobs.model.record import Record, Stream
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Terminal(io.TextIOWrapper):
+    """A standard stream that is, or is not, a terminal."""
+
+    def __init__(self, tty):
+        raw = io.BytesIO()
+        raw.isatty = lambda: tty
+        super().__init__(raw)
+
+    def said(self):
+        return self.buffer.getvalue()
+
+
+@pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
+def streams(request, monkeypatch):
+    """Replace both standard streams, by a terminal or a pipe, once the test has begun."""
+
+    def replace():
+        out, err = Terminal(request.param), Terminal(request.param)
+        monkeypatch.setattr(sys, "stdout", out)
+        monkeypatch.setattr(sys, "stderr", err)
+        return out, err, request.param
+
+    return replace
+
+
+def record(data, host="h1", stream=Stream.OUTPUT, child=2):
+    return Record(
+        job_id=1,
+        child_id=child,
+        host=host,
+        stream=stream,
+        seq=1,
+        time=NOW,
+        data=data,
+    )
+
+
+def test_lines_are_put_together_and_labelled(streams):
+    """A line that comes in splinters has one label; the last one gets its end."""
+    out, err, _ = streams()
+    renderer = TextRenderer(labelled=True)
+    renderer.record(record(b"one\ntw"))
+    renderer.record(record(b"other\n", host="h2", child=3))
+    renderer.record(record(b"o\nthree"))
+    renderer.record(record(b"error\n", stream=Stream.ERROR))
+    renderer.finish()
+    assert out.said() == b"h1: one\nh2: other\nh1: two\nh1: three\n"
+    assert err.said() == b"h1: error\n"
+
+
+def test_a_host_cannot_forge_another_hosts_line(streams):
+    """Carriage returns and escapes act on no terminal; each line has our label."""
+    out, _, tty = streams()
+    renderer = TextRenderer(labelled=True)
+    renderer.record(record(b"x\rh2: fine\x1b[2K\nh2: fine\r\n"))
+    renderer.finish()
+    if tty:
+        assert out.said() == b"h1: x\\x0dh2: fine\\x1b[2K\nh1: h2: fine\n"
+    else:
+        assert out.said() == b"h1: x\rh2: fine\x1b[2K\nh1: h2: fine\r\n"
+
+
+def test_a_lone_host_in_a_pipe_is_untouched(streams):
+    """Binary output through a pipe is the host's, byte for byte."""
+    out, _, tty = streams()
+    renderer = TextRenderer(labelled=False)
+    data = b"\0\xff\x1b[31m no end"
+    renderer.record(record(data))
+    renderer.finish()
+    if not tty:
+        assert out.said() == data
+    else:
+        assert b"\x1b" not in out.said()
+
+
+def test_raw_escapes_nothing(streams):
+    """Asked for by name."""
+    out, _, _ = streams()
+    renderer = TextRenderer(labelled=False, raw=True)
+    renderer.record(record(b"\x1b[31mred\n"))
+    renderer.finish()
+    assert out.said() == b"\x1b[31mred\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tab\tstays", "tab\tstays"),
+        ("\x07\x1b\x7f", "\\x07\\x1b\\x7f"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),
+        ("é💡", "é💡"),
+    ],
+)
+def test_control_characters_are_shown_not_obeyed(text, shown):
+    """C0, C1, DEL and bidirectional controls."""
+    assert escape(text) == shown
+
+
+def test_hosts_with_the_same_output_share_a_heading():
+    """The largest group first; streams are told apart; odd ones stand out."""
+    folder = Folder()
+    for number in range(1, 4):
+        folder.record(record(b"sa", host=f"h{number}"))
+        folder.record(record(b"me\n", host=f"h{number}"))
+    folder.record(record(b"same\n", host="h4"))
+    folder.record(record(b"but\n", host="h4", stream=Stream.ERROR))
+    assert folder.text(escaped=True) == (
+        "---- h[1-3] (3) ----\nsame\n\n---- h4 ----\nError: but\nsame\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("5", 5), ("64K", 65536), ("64M", 64 << 20), ("1g", 1 << 30), ("2MiB", 2 << 20)],
+)
+def test_sizes_have_the_usual_units(text, size):
+    """Powers of 1024."""
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1", "1T", "1.5M"])
+def test_what_is_no_size_is_refused(text):
+    """With the forms there are."""
+    with pytest.raises(UsageError, match="is not a size; write 500000, 64K"):
+        parse_size(text)

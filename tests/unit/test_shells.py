@@ -1,0 +1,154 @@
+"""How work becomes a program: quoting, transport, and what a cut leaves of it."""
+
+import subprocess
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from remjobs.model.work import Command, Script, Work
+from remjobs.transports.shells import attached, marker, stopper
+
+KEY = UUID(int=7)
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+
+
+def run(launch, shell=("/bin/sh", "-c"), stdin=b""):
+    """Run a launch as a host does: a login shell reads the line."""
+    return subprocess.run(
+        [*shell, launch.command_line],
+        input=launch.prefix + stdin,
+        capture_output=True,
+        check=False,
+    )
+
+
+def body(output):
+    """Return what the work itself printed."""
+    line, _, rest = output.partition(b"\n")
+    assert line.startswith(marker(KEY))
+    return rest
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(words, min_size=1, max_size=4), st.sampled_from(["/bin/sh", "/bin/bash"]))
+def test_words_arrive_exactly_through_any_posix_login_shell(arguments, shell):
+    """Blanks, quotes, dollars, newlines, emptiness: one word to one argument."""
+    work = Work(command=Command(words=("printf", "%s\\0", *arguments)))
+    done = run(attached(KEY, work), (shell, "-c"))
+    assert body(done.stdout).split(b"\0")[:-1] == [word.encode() for word in arguments]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary().filter(lambda data: b"\0" not in data))
+def test_a_scripts_bytes_arrive_exactly(content):
+    """Whatever they are, also where they are no UTF-8."""
+    work = Work(script=Script(name="x", content=content), shell="cat")
+    assert body(run(attached(KEY, work)).stdout) == content
+
+
+def test_a_program_cut_short_at_any_byte_runs_nothing(tmp_path):
+    """Half of `rm -rf /var/tmp/x` is `rm -rf /var`: nothing runs unless all came."""
+    mark = tmp_path / "ran"
+    work = Work(
+        command=Command(text=f"echo once >> {mark}"),
+        environment={"A": "forces standard input"},
+    )
+    launch = attached(KEY, work)
+    whole = launch.prefix
+    for length in range(len(whole) - 3):
+        subprocess.run(
+            ["/bin/sh", "-c", launch.command_line],
+            input=whole[:length],
+            capture_output=True,
+            check=False,
+        )
+        assert not mark.exists(), whole[:length]
+    run(launch)
+    assert mark.read_text() == "once\n"
+
+
+def test_input_follows_the_program_untouched():
+    """Not a byte of it is taken for the program, nor the other way round."""
+    data = bytes(range(256)) * 300
+    work = Work(command=Command(text="cat"), environment={"A": "1"})
+    assert body(run(attached(KEY, work), stdin=data).stdout) == data
+
+
+@pytest.mark.parametrize(
+    "text", ["uptime", "systemctl is-active ssh | head -1", "df -h /; free -m"]
+)
+def test_short_and_tame_commands_need_no_standard_input(text):
+    """One round of reading less on the host."""
+    launch = attached(KEY, Work(command=Command(text=text)))
+    assert launch.prefix == b""
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        Work(command=Command(text="echo 'it''s' $HOME !! \\ \n done")),
+        Work(command=Command(text="true"), environment={"TOKEN": "canary"}),
+        Work(command=Command(text="x" * 100_000)),
+        Work(script=Script(name="s", content=b"echo 'canary'\n")),
+        Work(command=Command(text="true"), directory="/it's canary!"),
+    ],
+)
+def test_the_command_line_is_safe_for_any_login_shell(work):
+    """Csh and fish differ from sh in what !, backslash, newline and quotes mean."""
+    inner = attached(KEY, work).command_line.removeprefix("exec /bin/sh -c '").removesuffix("'")
+    assert not set("'!\\\n") & set(inner)
+    assert len(inner) < 40_000
+    assert "canary" not in inner
+
+
+def test_environment_values_stay_out_of_the_hosts_process_list():
+    """They travel on standard input."""
+    work = Work(command=Command(text="true"), environment={"TOKEN": "canary"})
+    launch = attached(KEY, work)
+    assert "canary" not in launch.command_line
+    assert b"canary" in launch.prefix
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("x.py", b"import sys; print(sys.version_info[0])", b"3\n"),
+        ("x.pl", b'print "perl\\n"', b"perl\n"),
+        ("x.bash", b"echo ${BASH_VERSION:+bash}", b"bash\n"),
+        ("x", b"#!/bin/bash -e\nfalse\necho no", b""),
+        ("x.py", b"#!/bin/sh\necho shebang wins", b"shebang wins\n"),
+        ("x.unknown", b"echo sh", b"sh\n"),
+    ],
+)
+def test_the_interpreter_is_the_scripts_own(name, content, expected):
+    """Shebang before extension before sh."""
+    done = run(attached(KEY, Work(script=Script(name=name, content=content))))
+    assert body(done.stdout) == expected
+
+
+@pytest.mark.parametrize(
+    ("shell", "text", "expected"),
+    [
+        ("bash", "echo ${BASH_VERSION:+bash} $0 $1", b"bash bash a\n"),
+        ("python3", "import sys; print(sys.argv)", b"['-c', 'a']\n"),
+        ("perl", 'print "@ARGV\\n"', b"a\n"),
+        ("sh -e", "false; echo no", b""),
+    ],
+)
+def test_any_interpreter_takes_a_text_and_arguments(shell, text, expected):
+    """Each by its own option for inline programs."""
+    work = Work(command=Command(text=text), shell=shell, arguments=("a",))
+    assert body(run(attached(KEY, work)).stdout) == expected
+
+
+def test_the_stop_finds_nothing_where_nothing_is():
+    """And signals nobody."""
+    assert run(stopper(str(KEY), "999999999", "1", "-", "0")).stdout == b"gone 0\n"
+
+
+def test_the_stop_knows_a_restarted_host():
+    """Another boot id: whatever ran is gone."""
+    words = (str(KEY), "1", "1", "00000000-0000-4000-8000-000000000000", "0")
+    assert run(stopper(*words)).stdout == b"rebooted\n"
