@@ -26,7 +26,7 @@ def sshd(user, tmp_path_factory):
 @pytest.fixture
 def make_sshd(user, tmp_path):
     """Start further servers with options of a test's own."""
-    servers = []
+    servers: list[Sshd] = []
 
     def make(*options, addresses=1, name="own"):
         folder = tmp_path / f"{name}{len(servers)}"

@@ -217,6 +217,7 @@ def other_version(cli):
             env=cli.environment,
         )
         begun.append(process)
+        assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         return process
 

@@ -243,7 +243,7 @@ def test_at_most_the_throttle_limit_run_at_a_time(cli, remote):
         *("--command", "date +%s.%N; sleep 0.4; date +%s.%N"),
     )
     cli("wait", job)
-    times = {}
+    times: dict[str, list[float]] = {}
     for record in cli("receive", job, "--json").json:
         times.setdefault(record["host"], []).extend(map(float, record["text"].split()))
     spans = [tuple(times[f"127.0.1.{n}"]) for n in range(1, 7)]

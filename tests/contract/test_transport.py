@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -42,8 +43,8 @@ WORKS = {
 class Place:
     """A transport and a way to name work on it."""
 
-    transport: object
-    host: object
+    transport: Any
+    host: Any
 
     def work(self, name, **more):
         return self.host(name), Work(command=Command(text=WORKS[name][0]), **more)
@@ -196,5 +197,5 @@ async def test_several_works_share_a_session(place):
             pass
         return await execution.outcome()
 
-    assert await asyncio.gather(one(), one(), one()) == [Exited(3)] * 3
+    assert list(await asyncio.gather(one(), one(), one())) == [Exited(3)] * 3
     await session.close()

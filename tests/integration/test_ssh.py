@@ -337,7 +337,7 @@ async def test_a_full_maxsessions_is_waited_out(make_sshd):
         execution = await session.start(uuid4(), text(f"sleep 0.4; echo {word}"))
         return b"".join([chunk.data async for chunk in execution])
 
-    assert await asyncio.gather(one("a"), one("b")) == [b"a\n", b"b\n"]
+    assert list(await asyncio.gather(one("a"), one("b"))) == [b"a\n", b"b\n"]
     await session.close()
 
 

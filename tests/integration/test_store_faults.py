@@ -182,6 +182,7 @@ async def test_a_kill_at_any_moment_loses_no_acknowledged_record(tmp_path, after
         text=True,
     )
     acknowledged, final = -1, False
+    assert writer.stdout is not None
     for line in writer.stdout:
         if line.startswith("stored"):
             acknowledged = int(line.split()[1])

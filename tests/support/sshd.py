@@ -10,8 +10,10 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from remjobs.model.host import Host, SshOptions
 
@@ -52,11 +54,11 @@ class TestUser:
 
     __test__ = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.name = USER if os.getuid() == 0 else getpass.getuser()
         self.made = False
 
-    def make(self):
+    def make(self) -> TestUser:
         if os.getuid() != 0:
             return self
         with suppress(KeyError):
@@ -76,7 +78,7 @@ class TestUser:
     def uid(self):
         return pwd.getpwnam(self.name).pw_uid
 
-    def remove(self):
+    def remove(self) -> None:
         if os.getuid() != 0:
             return
         for process in processes():
@@ -105,7 +107,13 @@ def running(word):
 class Sshd:
     """One sshd on several loopback addresses."""
 
-    def __init__(self, folder, user, options=(), addresses=ADDRESSES, first=1):
+    def __init__(
+        self,
+        folder: Path | str,
+        user: TestUser,
+        options: Sequence[str] = (),
+        addresses: int = ADDRESSES,
+    ) -> None:
         if not Path(SSHD).exists():
             message = f"{SSHD} is missing: install openssh-server (make test does, as root)"
             raise RuntimeError(message)
@@ -113,7 +121,7 @@ class Sshd:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.user = user
         self.options = tuple(options)
-        self.addresses = [f"127.0.1.{first + n}" for n in range(addresses)]
+        self.addresses = [f"127.0.1.{1 + n}" for n in range(addresses)]
         self.port = free_port()
         self.key = keygen(self.folder / "user_key")
         self.host_key = keygen(self.folder / "host_key")
@@ -122,11 +130,11 @@ class Sshd:
         self.known_hosts = self.folder / "known_hosts"
         self.ssh_config = self.folder / "ssh_config"
         self.log = self.folder / "sshd.log"
-        self.process = None
+        self.process: Any = None
         self.write_known_hosts()
         self.write_ssh_config()
 
-    def start(self):
+    def start(self) -> Sshd:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
         # sshd re-reads these as the user who logs in.
@@ -166,7 +174,7 @@ class Sshd:
     def _said(self):
         return self.log.read_text() if self.log.exists() else ""
 
-    def stop(self):
+    def stop(self) -> None:
         """End sshd and all its connections."""
         if self.process is None:
             return
@@ -198,7 +206,7 @@ class Sshd:
             f"    UserKnownHostsFile {self.known_hosts}\n",
         )
 
-    def address(self, number=1):
+    def address(self, number: int = 1) -> str:
         return self.addresses[number - 1]
 
     def host(self, number=1, *, ssh=None, **settings):

@@ -171,7 +171,7 @@ async def test_a_fault_of_ours_ends_one_child_not_the_job(lab, caplog):
 
 async def test_the_intent_is_committed_before_anything_is_sent(tmp_path):
     """When start() is called, the ledger on disk says Running, attempt 1, with the key."""
-    seen = []
+    seen: list[tuple[JobState, int, bool]] = []
 
     class Looking(MemoryTransport):
         async def connect(self, host, credential):
@@ -184,7 +184,7 @@ async def test_the_intent_is_committed_before_anything_is_sent(tmp_path):
                 seen.append((entry.child.state, entry.child.attempt, entry.key == key))
                 return await begin(key, work)
 
-            session.start = start
+            session.start = start  # type: ignore[method-assign]
             return session
 
     fleet = Looking()

@@ -15,16 +15,23 @@ from remjobs.model.record import Record, Stream
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+class _Bytes(io.BytesIO):
+    tty = False
+
+    def isatty(self):
+        return self.tty
+
+
 class Terminal(io.TextIOWrapper):
     """A standard stream that is, or is not, a terminal."""
 
     def __init__(self, tty):
-        raw = io.BytesIO()
-        raw.isatty = lambda: tty
-        super().__init__(raw)
+        self._bytes = _Bytes()
+        self._bytes.tty = tty
+        super().__init__(self._bytes)
 
     def said(self):
-        return self.buffer.getvalue()
+        return self._bytes.getvalue()
 
 
 @pytest.fixture(params=[True, False], ids=["terminal", "pipe"])

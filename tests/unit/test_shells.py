@@ -11,7 +11,7 @@ from remjobs.model.work import Command, Script, Work
 from remjobs.transports.shells import attached, marker, stopper
 
 KEY = UUID(int=7)
-words = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+words = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20)
 
 
 def run(launch, shell=("/bin/sh", "-c"), stdin=b""):

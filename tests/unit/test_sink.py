@@ -18,7 +18,7 @@ chunks = st.lists(st.tuples(st.sampled_from([Stream.OUTPUT, Stream.ERROR]), st.b
 
 def fed(coalescer, pieces):
     """Feed pieces of streams with the offsets that a transport would give."""
-    offsets = {}
+    offsets: dict[Stream, int] = {}
     for stream, data in pieces:
         at = offsets.get(stream, 0)
         coalescer.feed(Chunk(stream=stream, offset=at, data=data), NOW)
@@ -32,7 +32,8 @@ def joined(pieces, stream):
 @given(chunks, st.sets(st.integers(0, 20)))
 def test_pieces_joined_equal_what_came_with_gapless_offsets(pieces, flushes):
     """However it is cut and whenever it is taken, no byte is lost, moved or doubled."""
-    coalescer, out, offsets = Coalescer(7, BIG), [], {}
+    coalescer, out = Coalescer(7, BIG), []
+    offsets: dict[Stream, int] = {}
     for index, (stream, data) in enumerate(pieces):
         at = offsets.get(stream, 0)
         coalescer.feed(Chunk(stream=stream, offset=at, data=data), NOW)

@@ -1,0 +1,203 @@
+"""Speed and size, against real OpenSSH servers on loopback. Run by ``make bench``.
+
+Figures that are compared are taken in turn in one run, since machines differ
+and are noisy; each line says what it should be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.sshd import Sshd, TestUser
+
+import remjobs
+from remjobs import Host, JobState, SshOptions
+from remjobs.controller.client import ControllerClient
+from remjobs.controller.paths import Paths
+
+HOSTS = 200
+THROTTLE = 32
+ROUNDS = 5
+CHILDREN = 1000
+OUTPUT = 200 * 1000 * 1000
+
+
+def line(what: str, value: str, goal: str, good: bool) -> bool:
+    """Print one figure."""
+    print(f"{'ok ' if good else 'MISS'} {what:<58} {value:>22}   goal: {goal}", flush=True)
+    return good
+
+
+@contextmanager
+def server() -> Iterator[Sshd]:
+    """Run a real sshd with an account of its own."""
+    user = TestUser().make()
+    with tempfile.TemporaryDirectory() as folder:
+        sshd = Sshd(folder, user).start()
+        try:
+            yield sshd
+        finally:
+            sshd.stop()
+            user.remove()
+
+
+def fleet(sshd: Sshd, count: int) -> list[Host]:
+    """Return many hosts on a few addresses."""
+    options = SshOptions(
+        identity_files=(str(sshd.key),),
+        known_hosts_file=str(sshd.known_hosts),
+        config_file="none",
+    )
+    return [
+        Host(
+            name=f"h{number:04d}",
+            address=sshd.address(number % len(sshd.addresses) + 1),
+            port=sshd.port,
+            user=sshd.user.name,
+            ssh=options,
+        )
+        for number in range(count)
+    ]
+
+
+def bench_list(home: Path) -> bool:
+    """Time ``remjobs list`` as a whole process, beside the import of typer alone."""
+    environment = {**os.environ, "REMJOBS_HOME": str(home)}
+    command = [str(Path(sys.executable).with_name("remjobs")), "list"]
+    other = [sys.executable, "-c", "import typer"]
+    took: dict[str, list[float]] = {"list": [], "typer": []}
+    for number in range(16):
+        for name, words in (("list", command), ("typer", other)):
+            began = time.perf_counter()
+            subprocess.run(words, check=True, capture_output=True, env=environment)
+            if number:
+                took[name].append(time.perf_counter() - began)
+    medians = {name: statistics.median(values) * 1000 for name, values in took.items()}
+    value = f"{medians['list']:.0f} ms (typer {medians['typer']:.0f})"
+    return line(
+        "remjobs list, whole process, controller running",
+        value,
+        "median < 250 ms where `import typer` takes 96",
+        medians["list"] < 250 * max(1.0, medians["typer"] / 96),
+    )
+
+
+async def bare(hosts: list[Host]) -> None:
+    """Do by hand, with nothing but asyncssh, what a job does."""
+    slots = asyncio.Semaphore(THROTTLE)
+
+    async def one(host: Host) -> None:
+        async with (
+            slots,
+            asyncssh.connect(
+                str(host.address),
+                port=host.port or 22,
+                username=host.user or "",
+                client_keys=list(host.ssh.identity_files),
+                known_hosts=host.ssh.known_hosts_file,
+                config=None,
+            ) as connection,
+        ):
+            done = await connection.run("true")
+            assert done.exit_status == 0
+
+    await asyncio.gather(*map(one, hosts))
+
+
+async def bench_hosts(home: Path, hosts: list[Host]) -> bool:
+    """Time ``true`` on many hosts, through the controller, beside a bare asyncssh loop."""
+    ours, theirs = [], []
+    async with remjobs.open(home) as jobs:
+        await jobs.run("true", on=hosts[:THROTTLE])
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            await bare(hosts)
+            theirs.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            job = await jobs.run("true", on=hosts, throttle_limit=THROTTLE)
+            ours.append(time.perf_counter() - began)
+            assert job.state is JobState.COMPLETED, job.reason
+    ratio = statistics.median(ours) / statistics.median(theirs)
+    value = f"{statistics.median(ours):.2f} s / {statistics.median(theirs):.2f} s = {ratio:.2f}"
+    return line(
+        f"{len(hosts)} hosts x true at throttle {THROTTLE}, against bare asyncssh",
+        value,
+        "<= 1.3",
+        ratio <= 1.3,
+    )
+
+
+async def bench_children(home: Path, hosts: list[Host]) -> bool:
+    """Look at the controller's memory after a job of many children."""
+    async with remjobs.open(home) as jobs:
+        job = await jobs.run("echo hello", on=hosts, throttle_limit=100)
+        assert job.state is JobState.COMPLETED, job.reason
+    return await report_memory(home, f"controller's peak after {len(hosts)} children")
+
+
+async def bench_output(home: Path, host: Host) -> bool:
+    """Store a large output whole, and look at the controller's memory."""
+    async with remjobs.open(home) as jobs:
+        began = time.perf_counter()
+        command = f"head -c {OUTPUT} /dev/zero"
+        job = await jobs.run(command, on=[host], output_limit=2 * OUTPUT)
+        took = time.perf_counter() - began
+        assert job.state is JobState.COMPLETED, job.reason
+        received = 0
+        async for record in jobs.follow(job.id):
+            received += len(record.data)
+        assert received == OUTPUT, received
+    what = f"controller's peak after {OUTPUT // 1000**2} MB of one host, in {took:.1f} s"
+    return await report_memory(home, what)
+
+
+async def report_memory(home: Path, what: str) -> bool:
+    """Print the controller's peak resident size."""
+    status: Any = await ControllerClient(Paths(home)).status()
+    lines = Path(f"/proc/{status['pid']}/status").read_text().splitlines()  # noqa: ASYNC240
+    peak = next(int(text.split()[1]) for text in lines if text.startswith("VmHWM")) / 1024
+    return line(what, f"{peak:.0f} MB", "< 300 MB", peak < 300)
+
+
+@contextmanager
+def state() -> Iterator[Path]:
+    """Give a state directory with a controller of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        try:
+            yield home
+        finally:
+            asyncio.run(ControllerClient(Paths(home)).shutdown(force=True))
+
+
+def main() -> None:
+    """Take every figure; end with 1 if one misses its goal."""
+    results = []
+    with server() as sshd:
+        hosts = fleet(sshd, CHILDREN)
+        with state() as home:
+            results.append(asyncio.run(bench_hosts(home, hosts[:HOSTS])))
+            results.append(bench_list(home))
+        with state() as home:
+            results.append(asyncio.run(bench_children(home, hosts)))
+        with state() as home:
+            results.append(asyncio.run(bench_output(home, hosts[0])))
+    sys.exit(not all(results))
+
+
+if __name__ == "__main__":
+    main()
