@@ -183,12 +183,24 @@ async def test_accept_new_takes_an_unknown_key_once_and_keeps_it(sshd, tmp_path)
     assert "CHANGED" in str(await refused(host))
 
 
-async def test_no_strict_checking_lets_an_unknown_key_pass(sshd, tmp_path):
-    """What the user wrote for this host holds; nothing is recorded."""
+async def test_no_strict_checking_lets_an_unknown_key_pass(sshd, tmp_path, caplog):
+    """What the user wrote for this host holds; nothing is recorded, but it is warned of."""
     known = tmp_path / "empty"
     extra = {"UserKnownHostsFile": known, "StrictHostKeyChecking": "no"}
     assert await ran(by_config(sshd, f"Host box\n{reachable(sshd, **extra)}"), PRINT) == IN
     assert not known.exists()
+    assert "the host key of box is not checked" in caplog.text
+
+
+async def test_options_without_effect_are_warned_of_once(sshd, caplog):
+    """What ssh would honour and we do not is not passed over in silence."""
+    extra = {"ControlMaster": "auto", "ConnectionAttempts": "3"}
+    host = by_config(sshd, f"Host box\n{reachable(sshd, **extra)}")
+    transport = SshTransport(Caller())
+    for _ in range(2):
+        assert await ran(host, PRINT, transport=transport) == IN
+    for name in extra:
+        assert caplog.text.count(f"{name} is not supported and was ignored") == 1
 
 
 async def test_strict_is_the_default_and_is_what_ask_means(sshd, tmp_path):

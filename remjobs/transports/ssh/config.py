@@ -112,12 +112,19 @@ def _resolved(host: Host, config: SSHClientConfig, paths: tuple[str, ...]) -> Re
         connect_timeout=cast(float | None, config.get("ConnectTimeout")),
         keepalive_interval=cast(float | None, config.get("ServerAliveInterval")),
         keepalive_count=cast(int | None, config.get("ServerAliveCountMax")),
-        notes=tuple(
-            f"ssh config: {name} is not supported and was ignored"
-            for name in _UNSUPPORTED
-            if config.get(name) is not None and str(config.get(name)).lower() not in {"no", "none"}
-        ),
+        notes=_notes(host, config),
     )
+
+
+def _notes(host: Host, config: SSHClientConfig) -> tuple[str, ...]:
+    ignored = [
+        f"ssh config: {name} is not supported and was ignored"
+        for name in _UNSUPPORTED
+        if str(config.get(name) or "no").lower() not in {"no", "none"}
+    ]
+    if _strictness(config.get("StrictHostKeyChecking")) == "no":
+        ignored.append(f"ssh config: the host key of {host.name} is not checked")
+    return tuple(ignored)
 
 
 def _strictness(said: object) -> str:

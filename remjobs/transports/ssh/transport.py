@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from remjobs.transports.ssh.trust import Trust, address_label
 
 __all__ = ["SshTransport"]
 
+_log: Final = logging.getLogger(__name__)
 _CONNECT_TIMEOUT: Final = 10.0
 _LOGIN_TIMEOUT: Final = 30.0
 _KEEPALIVE: Final = 15.0
@@ -55,6 +57,7 @@ class SshTransport:
         self._agent = caller.ssh_auth_sock or ""
         self._trust = Trust()
         self._keys: dict[tuple[str, ...], list[asyncssh.SSHKey]] = {}
+        self._noted: set[str] = set()
 
     def check(self, host: Host, work: Work) -> None:
         """Refuse unsafe names and key or configuration files that cannot be used."""
@@ -72,12 +75,20 @@ class SshTransport:
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
         """Connect and log in."""
         settings = resolve(host)
+        self._note(settings)
         connection = await self._connect(host, settings, credential)
 
         async def again() -> asyncssh.SSHClientConnection:
             return await self._connect(host, settings, credential)
 
         return PosixSession(_Opener(connection), _Closer(connection), _Beside(connection, again))
+
+    def _note(self, settings: Resolved) -> None:
+        """Log what is odd about a host's settings, once for a job."""
+        for note in settings.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                _log.warning("%s", note)
 
     async def _connect(
         self,
