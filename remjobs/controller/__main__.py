@@ -21,6 +21,8 @@ def _detach(kept: set[int]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != len(("program", "home", "listener", "lock")):
+        sys.exit("remjobs: the controller is started by `remjobs controller start`")
     home, listener, lock = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     _detach({listener, lock})
     # Imported only now: the starter waits for the fork above.

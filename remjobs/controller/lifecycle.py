@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -88,9 +89,10 @@ def take_lock(paths: Paths) -> int:
 
 
 def sign(lock: int) -> None:
-    """Write our pid into the lock file, for messages only."""
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    """Write our pid into the lock file, for messages only: a full disk hinders nothing."""
+    with suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
 
 
 def holder(paths: Paths) -> str:
@@ -113,7 +115,11 @@ def wait_until_gone(paths: Paths, timeout: float) -> bool:
 
 
 def _try_lock(path: Path) -> int | None:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        msg = f"cannot use {path}: {exc.strerror}; set REMJOBS_HOME to another place"
+        raise ControllerError(msg) from exc
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -124,11 +130,13 @@ def _try_lock(path: Path) -> int | None:
 
 def _start(paths: Paths, lock: int) -> None:
     """Start a controller that inherits the lock and a socket that listens already."""
-    listener = _listen(paths.socket)
     try:
-        _spawn(paths, listener.fileno(), lock)
+        with _listen(paths.socket) as listener:
+            _spawn(paths, listener.fileno(), lock)
+    except OSError as exc:
+        msg = f"cannot start the controller in {paths.home}: {exc.strerror}"
+        raise ControllerError(msg) from exc
     finally:
-        listener.close()
         os.close(lock)
 
 

@@ -3,9 +3,13 @@
 import fcntl
 import os
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 from support.cli import Cli
+from support.sshd import need_root, wait_for
 
 ONE_LINE = [
     (["start"], 2, "what shall run?"),
@@ -127,8 +131,7 @@ def test_a_damaged_store_is_named_and_nothing_is_replaced(cli):
 
 def test_a_state_directory_of_somebody_else_is_refused(cli):
     """It would hand our jobs to them."""
-    if os.getuid() != 0:
-        pytest.fail("giving a folder away needs root")
+    need_root("giving a folder away needs root")
     cli.home.mkdir()
     os.chown(cli.home, 65534, 65534)
     done = cli("list")
@@ -183,3 +186,68 @@ def test_a_wait_that_runs_out_ends_with_124(cli):
     assert done.code == 124
     assert f"still running: job {job}" in done.err
     cli.ok("stop", job)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MiB of its own."""
+    need_root("a full disk is a tmpfs")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(path):
+    """Write until the disk is full."""
+    with path.open("wb", buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(b"x" * 4096)
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_named(cli, small_disk):
+    """Nothing can be kept there, so nothing begins."""
+    fill(small_disk / "ballast")
+    done = cli("start", "--", "true", REMJOBS_HOME=str(small_disk / "home"))
+    assert done.code == 70
+    assert done.out == ""
+    assert str(small_disk) in done.err
+    assert "no space left" in done.err.lower()
+    assert done.err.count("\n") == 1
+
+
+def test_a_disk_that_fills_up_refuses_new_jobs_and_finishes_the_old(cli, small_disk):
+    """One line for the new one; the running one ends as it ended, once there is space."""
+    cli.environment["REMJOBS_HOME"] = str(small_disk / "home")
+    job = cli.ok("start", "--", "sh", "-c", "sleep 2; echo done").strip()
+    fill(small_disk / "ballast")
+    refused = cli("start", "--", "true")
+    assert refused.code == 70
+    assert "no space left" in refused.err
+    assert refused.err.count("\n") == 1
+    wait_for(lambda: cli.status()["trouble"], "the end of the work waits for space", timeout=20)
+    (small_disk / "ballast").unlink()
+    assert cli("wait", job, "--timeout", "30").code == 0
+    assert cli.ok("receive", job) == "done\n"
+    assert [found["id"] for found in cli("list", "--json").json] == [int(job)]
+
+
+def test_the_controller_is_not_started_by_hand(cli):
+    """It says how it is meant to be started."""
+    done = subprocess.run(
+        [sys.executable, "-m", "remjobs.controller"],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "remjobs: the controller is started by `remjobs controller start`\n"
+
+
+def test_a_second_controller_is_not_started(cli):
+    """Asked to start while one runs, it is the same one that answers."""
+    cli.ok("controller", "start")
+    first = cli.status()["pid"]
+    cli.ok("controller", "start")
+    assert cli.status()["pid"] == first

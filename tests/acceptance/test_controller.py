@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.sshd import running, wait_for
+from support.sshd import need_root, running, wait_for
 
 from remjobs.api import Jobs
 from remjobs.controller.client import ControllerClient
@@ -59,8 +59,7 @@ def test_socket_folder_and_store_are_for_the_owner_alone(cli):
 
 def test_another_user_is_hung_up_on(cli):
     """Even one who can open the socket gets no answer: the peer's uid is checked."""
-    if os.getuid() != 0:
-        pytest.fail("acting as another user needs root")
+    need_root("acting as another user needs root")
     cli.ok("list")
     path = cli.home / "run" / "controller.sock"
     for folder in [cli.home, cli.home / "run", *cli.home.parents]:

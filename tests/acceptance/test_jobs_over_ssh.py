@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -269,3 +270,24 @@ def test_run_in_process_needs_no_controller(cli, remote):
     refused = remote("run", "--in-process", "-t", "127.0.1.1", "--", "true")
     assert refused.code == 70
     assert re.search(r"belongs to the controller with pid \d+", refused.err)
+
+
+def test_the_agent_of_each_command_is_used(cli, sshd, tmp_path):
+    """The controller was started without one; a later command brings its own."""
+    cli.ok("list")
+    config = tmp_path / "config"
+    config.write_text(
+        f"Host 127.0.1.*\n Port {sshd.port}\n User {sshd.user.name}\n"
+        f" UserKnownHostsFile {sshd.known_hosts}\n IdentityFile /no/such/key\n",
+    )
+    words = ("run", "--ssh-config", config, "-t", "127.0.1.1", "--", "echo", "in")
+    path = tmp_path / "agent.sock"
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    try:
+        wait_for(path.exists, "the agent's socket")
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
+        subprocess.run(["ssh-add", "-q", sshd.key], check=True, env=environment)
+        assert cli(*words, SSH_AUTH_SOCK=str(path)).out == "in\n"
+    finally:
+        agent.terminate()
+        agent.wait()

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import pytest
 from support.execute import ran, running, text
+from support.sshd import need_root, wait_for
 from support.sshd import running as processes_with
-from support.sshd import wait_for
 
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
@@ -76,8 +76,8 @@ TREE = (
 
 
 def login(sshd, who):
-    if who == "root" and os.getuid() != 0:
-        pytest.fail("logging in as root needs root")
+    if who == "root":
+        need_root("logging in as root needs root")
     return sshd.host(user="root") if who == "root" else sshd.host()
 
 
@@ -118,8 +118,7 @@ async def test_without_a_stop_a_dropped_command_lives_on(sshd):
 @pytest.fixture
 def sudoer(user):
     """Let the test user become root without a password."""
-    if os.getuid() != 0:
-        pytest.fail("sudo rules need root")
+    need_root("sudo rules need root")
     rule = Path("/etc/sudoers.d/remjobs-test")
     rule.write_text(f"{user.name} ALL=(ALL) NOPASSWD: ALL\n")
     rule.chmod(0o440)
@@ -461,7 +460,6 @@ async def test_a_forced_command_is_not_taken_for_the_work(make_sshd):
 
 async def test_an_account_without_a_shell_says_so(sshd):
     """Nologin's own words are the reason."""
-    if os.getuid() != 0:
-        pytest.fail("logging in as another user needs root")
+    need_root("logging in as another user needs root")
     with pytest.raises(HostFailure, match="not available"):
         await ran(sshd.host(user="daemon"), text("echo hello"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from support.sshd import need_root
 
 from remjobs.errors import StoreDamaged, StoreError, StoreFull
 from remjobs.model.host import Host
@@ -61,8 +62,7 @@ def fill(path):
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 2 MiB of its own."""
-    if os.getuid() != 0:
-        pytest.fail("a full disk needs a tmpfs, and that needs root")
+    need_root("a full disk needs a tmpfs, and that needs root")
     folder = tmp_path / "small"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)

@@ -15,10 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from remjobs.model.host import Host, SshOptions
 
 SSHD = "/usr/sbin/sshd"
-USER = "remjobs-test"
+USER_PREFIX = "remjobs-t"
 ADDRESSES = 16
 """sshd takes no more ListenAddress lines than this."""
 
@@ -32,6 +34,12 @@ def wait_for(condition, what, timeout=10.0):
             raise AssertionError(message)
         time.sleep(0.02)
     return found
+
+
+def need_root(why):
+    """Leave a test out, and say so, where only root could run it."""
+    if os.getuid() != 0:
+        pytest.skip(f"needs root: {why}")
 
 
 def free_port():
@@ -55,20 +63,25 @@ class TestUser:
     __test__ = False
 
     def __init__(self) -> None:
-        self.name = USER if os.getuid() == 0 else getpass.getuser()
-        self.made = False
+        own = f"{USER_PREFIX}{os.getpid()}"
+        self.name = own if os.getuid() == 0 else getpass.getuser()
 
     def make(self) -> TestUser:
         if os.getuid() != 0:
             return self
-        with suppress(KeyError):
-            pwd.getpwnam(self.name)
-            self.remove()
+        self._sweep()
         subprocess.run(["useradd", "-m", "-s", "/bin/sh", self.name], check=True)
         # An account without a password counts as locked where PAM is off.
         subprocess.run(["usermod", "-p", "*", self.name], check=True)
-        self.made = True
         return self
+
+    @staticmethod
+    def _sweep():
+        """Remove the accounts of test runs that were killed."""
+        for entry in pwd.getpwall():
+            number = entry.pw_name.removeprefix(USER_PREFIX)
+            if number != entry.pw_name and not Path("/proc", number).exists():
+                subprocess.run(["userdel", "-r", entry.pw_name], check=False, capture_output=True)
 
     @property
     def home(self):

@@ -149,7 +149,8 @@ class SshTransport:
             "port": host.port or (),
             "username": user or (),
             "password": password,
-            "client_keys": self._load(settings.identities) if settings.identities else (),
+            # An empty list means the default keys; () would bring back missing ones.
+            "client_keys": self._load(settings.identities),
             "agent_path": self._agent if settings.agent is None else settings.agent,
             "known_hosts": self._trust.load(settings.known_hosts),
             "server_host_key_algs": known.algorithms(),
