@@ -8,8 +8,8 @@ choosing. ``blocking()`` gives the same object to synchronous code.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
 from typing import Any, Final
@@ -145,19 +145,21 @@ class Jobs:
         self,
         *selectors: Selector,
         options: ReceiveOptions | None = None,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield what was not received yet, and move the read position.
 
         A child that did not succeed is yielded after its records.
         """
         chosen = options or ReceiveOptions()
-        async for event in self.service.receive(_texts(selectors), chosen):
-            yield event
+        async with aclosing(self.service.receive(_texts(selectors), chosen)) as events:
+            async for event in events:
+                yield event
 
-    async def follow(self, selector: Selector) -> AsyncIterator[Record]:
+    async def follow(self, selector: Selector) -> AsyncGenerator[Record, None]:
         """Yield every record of one job as it comes, to the end of the job."""
-        async for record in self.service.follow(*_texts([selector])):
-            yield record
+        async with aclosing(self.service.follow(*_texts([selector]))) as records:
+            async for record in records:
+                yield record
 
     async def output(self, selector: Selector, stream: Stream = Stream.OUTPUT) -> dict[str, bytes]:
         """Return one stream of a job whole, by host. The read position does not move."""

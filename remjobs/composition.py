@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
-from remjobs.errors import RemjobsError
 from remjobs.settings import Settings
 from remjobs.store.sql import SqlStore
 from remjobs.transports.base import TransportFactory
 from remjobs.transports.local import LocalTransport
 from remjobs.transports.ssh import SshTransport
 
-__all__ = ["TRANSPORTS", "open_engine", "raise_descriptor_limit"]
+__all__ = ["TRANSPORTS", "open_engine"]
+
+_RESERVED: Final = 200
+"""Descriptors for the store, clients and the process itself."""
+_EACH: Final = 3
+"""Descriptors for a child: a local one has three pipes, an SSH one a connection,
+perhaps an agent, perhaps a second connection for its stop."""
 
 TRANSPORTS: Final[Mapping[str, TransportFactory]] = {
     "local": LocalTransport,
@@ -34,19 +40,26 @@ async def open_engine(
     The caller holds the state directory's lock.
     """
     store = await SqlStore.open(settings.home)
-    engine = Engine(store, transports)
+    engine = Engine(store, transports, _connections_at_once())
+    in_order = False
     try:
         await engine.reconcile()
         yield engine, EngineService(engine, settings.inventory)
-    except RemjobsError:
-        await engine.close(cleanly=False)
-        raise
-    else:
-        await engine.close(cleanly=not engine.failed.is_set())
+        in_order = not engine.failed.is_set()
+    finally:
+        await engine.close(cleanly=in_order)
 
 
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of file descriptors to the hard one: a connection costs one."""
+def _connections_at_once() -> int:
+    """Return how many connections the file descriptors left to us are enough for.
+
+    A shortage of ours must not look like a host that cannot be reached. The
+    soft limit is raised first, as far as the system lets us.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
+    with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, (soft - _RESERVED) // _EACH)

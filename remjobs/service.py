@@ -6,7 +6,7 @@ over a socket. The CLI and the Python API see nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from remjobs.model.job import Child, Job
@@ -43,7 +43,7 @@ class JobService(Protocol):
         self,
         selectors: Sequence[str],
         options: ReceiveOptions,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield what has not been received, and move the read position.
 
         A record counts as received when the next one is asked for. A child
@@ -51,7 +51,7 @@ class JobService(Protocol):
         """
         ...
 
-    def follow(self, selector: str) -> AsyncIterator[Record]:
+    def follow(self, selector: str) -> AsyncGenerator[Record, None]:
         """Yield every record of one job, from the first to the last, as they come.
 
         The read position does not move. Ends when the job has settled.

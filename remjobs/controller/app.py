@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -26,7 +27,7 @@ _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 
 Verb = Callable[[Mapping[str, Any]], Awaitable[Any]]
-Stream = Callable[[Mapping[str, Any]], AsyncIterator[Any]]
+Stream = Callable[[Mapping[str, Any]], AsyncGenerator[Any, None]]
 
 
 class Host:
@@ -153,11 +154,12 @@ def _stream(verb: Stream) -> Endpoint:
     return endpoint
 
 
-async def _lines(values: AsyncIterator[Any]) -> AsyncIterator[bytes]:
+async def _lines(values: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
     """Encode one value a line; an error is the last line."""
     try:
-        async for value in values:
-            yield dumps(value) + b"\n"
+        async with aclosing(values):
+            async for value in values:
+                yield dumps(value) + b"\n"
     except RemjobsError as exc:
         yield dumps(_error_json(exc)) + b"\n"
 
@@ -199,19 +201,21 @@ async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]
     )
 
 
-async def _once(value: Awaitable[Any]) -> AsyncIterator[Any]:
+async def _once(value: Awaitable[Any]) -> AsyncGenerator[Any, None]:
     yield await value
 
 
-async def _receive(service: JobService, body: Mapping[str, Any]) -> AsyncIterator[Any]:
+async def _receive(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
     options = decode(body["options"], ReceiveOptions)
-    async for event in service.receive(body["selectors"], options):
-        yield event_json(event)
+    async with aclosing(service.receive(body["selectors"], options)) as events:
+        async for event in events:
+            yield event_json(event)
 
 
-async def _follow(service: JobService, body: Mapping[str, Any]) -> AsyncIterator[Any]:
-    async for record in service.follow(body["selector"]):
-        yield record_json(record)
+async def _follow(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async with aclosing(service.follow(body["selector"])) as records:
+        async for record in records:
+            yield record_json(record)
 
 
 def _status(host: Host) -> Verb:

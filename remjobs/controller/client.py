@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -67,13 +67,13 @@ class ControllerClient:
         self,
         selectors: Sequence[str],
         options: ReceiveOptions,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield what has not been received."""
         body = {"selectors": list(selectors), "options": options}
         async for value in self._stream("receive", body):
             yield event_from_json(value)
 
-    async def follow(self, selector: str) -> AsyncIterator[Record]:
+    async def follow(self, selector: str) -> AsyncGenerator[Record, None]:
         """Yield every record of one job as it comes."""
         async for value in self._stream("follow", {"selector": selector}):
             event = event_from_json(value)

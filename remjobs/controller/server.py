@@ -21,7 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from remjobs.composition import open_engine, raise_descriptor_limit
+from remjobs.composition import open_engine
 from remjobs.controller.app import Host, create_app
 from remjobs.controller.lifecycle import sign
 from remjobs.controller.paths import Paths
@@ -46,7 +46,6 @@ def main(home: str, listener: int, lock: int) -> None:
     paths = Paths(Path(home))
     sign(lock)
     _log_to(paths.log)
-    raise_descriptor_limit()
     resource.setrlimit(resource.RLIMIT_CORE, _CORE_LIMIT)
     settings = Settings.resolve(os.environ, home=paths.home)
     server_socket = socket.socket(fileno=listener)

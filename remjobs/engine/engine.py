@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -33,8 +34,21 @@ _HELD_BACK: Final = (
 class Engine:
     """Starts jobs, keeps those that run, and goes on with what it finds in the store."""
 
-    def __init__(self, store: Store, transports: Mapping[str, TransportFactory]) -> None:
-        """Use a store that is ours alone, and these transports by name."""
+    def __init__(
+        self,
+        store: Store,
+        transports: Mapping[str, TransportFactory],
+        most_at_once: int = sys.maxsize,
+    ) -> None:
+        """Use a store that is ours alone.
+
+        Args:
+            store: Keeps the jobs.
+            transports: By name.
+            most_at_once: Hosts of one job that this process can hold at a time,
+                whatever the job's throttle limit.
+        """
+        self._most_at_once = most_at_once
         self.store = store
         self.hub = Hub()
         self._factories = transports
@@ -140,7 +154,7 @@ class Engine:
     def _launch(self, stored: StoredJob) -> JobRun:
         job_id = stored.job.id
         transports = self.transports(stored.caller)
-        run = JobRun(stored, self.store, transports, self.hub.notify)
+        run = JobRun(stored, self.store, transports, self.hub.notify, self._most_at_once)
         self._runs[job_id] = run
         task = asyncio.create_task(run.run(), name=f"job {job_id}")
         self._tasks[job_id] = task

@@ -27,13 +27,14 @@ class JobRun:
         store: Store,
         transports: Callable[[str], Transport],
         notify: Callable[[int], None],
+        most_at_once: int,
     ) -> None:
         """Prepare; ``run`` does it."""
         self.id = stored.job.id
         self._store = store
         self._notify = notify
         self._request = stored.request
-        self._throttle = Throttle(stored.job.throttle_limit)
+        self._throttle = Throttle(min(stored.job.throttle_limit, most_at_once))
         self._children = {entry.child.id: entry.child for entry in stored.entries}
         self._counts = Counter(child.state for child in self._children.values())
         self.changes: list[Child] = []
@@ -45,6 +46,7 @@ class JobRun:
             if entry.child.state is JobState.NOT_STARTED
         )
         self._active: set[ChildRun] = set()
+        self._stopping: asyncio.Task[None] | None = None
 
     @property
     def state(self) -> JobState:
@@ -76,7 +78,15 @@ class JobRun:
             self._notify(self.id)
 
     async def stop(self) -> None:
-        """Stop what waits at once, and what runs as its host can."""
+        """Stop what waits at once, and what runs as its host can.
+
+        Once asked it goes on to its end, even if nobody waits for it any more.
+        """
+        if self._stopping is None or self._stopping.done():
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         await self._ask(Request.STOP)
         await self._drop_waiting()
         stops: list[Awaitable[None]] = [child.stop() for child in self._active]

@@ -71,7 +71,7 @@ class Receiver:
         self._progress = _Progress()
         self._shown: dict[int, JobState] = {}
 
-    async def events(self) -> AsyncIterator[Event]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         """Yield what is new; an event counts as received when the next is asked for."""
         async with aclosing(self._source()) as source:
             async for event in source:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
@@ -86,16 +87,17 @@ class EngineService:
         self,
         selectors: Sequence[str],
         options: ReceiveOptions,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Yield what has not been received of each job in turn."""
         hits = await self._select(selectors)
         await self._check_hosts(hits, options)
         for hit in hits:
             receiver = Receiver(self._engine, hit.job_id, options, hit.child_id)
-            async for event in receiver.events():
-                yield event
+            async with aclosing(receiver.events()) as events:
+                async for event in events:
+                    yield event
 
-    async def follow(self, selector: str) -> AsyncIterator[Record]:
+    async def follow(self, selector: str) -> AsyncGenerator[Record, None]:
         """Yield every record of one job as it comes."""
         hits = await self._select([selector])
         if len(hits) != 1:

@@ -109,7 +109,7 @@ def _preparation(key: UUID, work: Work) -> list[bytes]:
     steps = []
     if work.directory is not None:
         complaint = f"cannot enter the directory {work.directory}"
-        steps.append(_or_refuse(key, b"cd -- %s 2>/dev/null" % _quote(work.directory), complaint))
+        steps.append(_or_refuse(key, b"cd -- %s 2>/dev/null" % _path(work.directory), complaint))
     program = _interpreter(work)[0]
     if program != "/bin/sh":
         check = b"command -v -- %s >/dev/null" % _quote(program)
@@ -117,6 +117,15 @@ def _preparation(key: UUID, work: Work) -> list[bytes]:
     if work.script is not None:
         steps.extend(_script_file(key, work.script))
     return steps
+
+
+def _path(directory: str) -> bytes:
+    """Quote a directory; a leading ``~`` is the home on the host, as people mean it."""
+    if directory == "~":
+        return b'"$HOME"'
+    if directory.startswith("~/"):
+        return b'"$HOME"/' + _quote(directory.removeprefix("~/"))
+    return _quote(directory)
 
 
 def _or_refuse(key: UUID, step: bytes, complaint: str) -> bytes:

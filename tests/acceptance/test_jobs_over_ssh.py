@@ -253,6 +253,20 @@ def test_at_most_the_throttle_limit_run_at_a_time(cli, remote):
     assert max(spans[:2]) < min(spans[2:4]) < min(spans[4:])
 
 
+def test_a_receiver_that_is_killed_does_not_hold_the_next_one_back(cli, remote):
+    """Its turn ends with its connection; what it was not sent is there for the next."""
+    size = 30_000_000
+    job = start(remote, "-t", "127.0.1.1", "--command", f"head -c {size} /dev/zero")
+    cli("wait", job)
+    first = cli.begin("receive", job)
+    first.stdout.read(100)
+    first.kill()
+    first.wait()
+    rest = cli.ok("receive", job, timeout=20)
+    assert size - 5_000_000 < len(rest) < size
+    assert cli.ok("receive", job) == ""
+
+
 def test_local_jobs_need_no_target(cli):
     """One child, localhost, in the home directory, with the bare output."""
     done = cli("run", "--", "sh", "-c", "pwd; echo $1", "sh", "x")

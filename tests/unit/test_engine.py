@@ -100,6 +100,16 @@ async def test_never_more_active_than_the_throttle_and_in_order(lab, limit):
     assert [name for name, _ in lab.fleet.starts] == [f"h{n}" for n in range(1, 13)]
 
 
+async def test_a_shortage_of_ours_lowers_the_throttle(tmp_path):
+    """File descriptors that are not there must not look like unreachable hosts."""
+    fleet = MemoryTransport()
+    engine = Engine(await SqlStore.open(tmp_path), {"memory": fleet}, most_at_once=3)
+    jobs = Jobs(EngineService(engine, tmp_path / "none"))
+    job = await jobs.run("work", on=fleet.hosts(9), throttle_limit=100)
+    assert (job.state, fleet.peak, job.throttle_limit) == (S.COMPLETED, 3, 100)
+    await engine.close()
+
+
 async def test_a_failed_connect_frees_its_slot(lab):
     """Unreachable hosts do not block those behind them."""
     for number in (1, 2):

@@ -143,6 +143,21 @@ def test_any_interpreter_takes_a_text_and_arguments(shell, text, expected):
     assert body(run(attached(KEY, work)).stdout) == expected
 
 
+def test_a_tilde_is_the_home_on_the_host(tmp_path):
+    """As it is where people type it."""
+    (tmp_path / "a b").mkdir()
+    for directory, expected in (("~", tmp_path), ("~/a b", tmp_path / "a b")):
+        launch = attached(KEY, Work(command=Command(text="pwd"), directory=directory))
+        done = subprocess.run(
+            ["/bin/sh", "-c", launch.command_line],
+            input=launch.prefix,
+            capture_output=True,
+            check=True,
+            env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        )
+        assert body(done.stdout).decode().strip() == str(expected)
+
+
 def test_the_stop_finds_nothing_where_nothing_is():
     """And signals nobody."""
     assert run(stopper(str(KEY), "999999999", "1", "-", "0")).stdout == b"gone 0\n"

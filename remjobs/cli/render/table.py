@@ -15,7 +15,7 @@ __all__ = ["print_children", "print_details", "print_jobs"]
 
 _COLUMNS: Final = ("Id", "Name", "PSJobTypeName", "State", "HasMoreData", "Location", "Command")
 _CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
-_LEAST_WIDTH: Final = 4
+_LEAST_WIDTH: Final = 8
 _COLOURS: Final = {
     JobState.COMPLETED: "green",
     JobState.FAILED: "red",
@@ -56,7 +56,7 @@ def print_children(children: Sequence[Child]) -> None:
         )
         for child in children
     ]
-    _print(_CHILD_COLUMNS, rows, shrinks=("Host", "Reason"))
+    _print(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",))
 
 
 def print_details(item: Job | Child) -> None:
@@ -113,19 +113,32 @@ def _exit(child: Child) -> str:
 
 
 def _why(child: Child) -> str:
-    return "; ".join(
-        filter(None, [child.reason.message if child.reason else "", child.status_message]),
-    )
+    reason = child.reason.message.removeprefix(f"{child.host}: ") if child.reason else ""
+    message = "" if child.status_message == reason else child.status_message
+    return "; ".join(filter(None, [reason, message]))
 
 
 def _local(time: datetime | None) -> str:
     return time.astimezone().isoformat(sep=" ", timespec="seconds") if time else ""
 
 
-def _print(columns: Sequence[str], rows: Sequence[Sequence[str]], shrinks: Sequence[str]) -> None:
+def _print(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    shrinks: Sequence[str],
+    wraps: Sequence[str] = (),
+) -> None:
+    """Print rows under columns.
+
+    Args:
+        columns: The headings.
+        rows: The cells, as text.
+        shrinks: Columns that are cut where the terminal is too narrow.
+        wraps: Columns that go on below instead: what they say must not be cut.
+    """
     safe = [[escape(cell).replace("\n", "\\n") for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _print_table(columns, safe, shrinks)
+        _print_table(columns, safe, shrinks, wraps)
     else:
         _print_columns(columns, safe)
 
@@ -141,16 +154,21 @@ def _print_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     shrinks: Sequence[str],
+    wraps: Sequence[str],
 ) -> None:
     from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        elastic = column in shrinks
+    for column, *cells in zip(columns, *rows, strict=True):
+        width = max(map(len, (column, *cells)))
+        elastic = column in shrinks or column in wraps
         table.add_column(
-            column, no_wrap=True, overflow="ellipsis", min_width=4 if elastic else None
+            column,
+            no_wrap=column not in wraps,
+            overflow="fold" if column in wraps else "ellipsis",
+            min_width=min(width, _LEAST_WIDTH) if elastic else width,
         )
     for row in rows:
         table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
