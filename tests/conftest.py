@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from support.cli import Cli
-from support.sshd import Sshd, TestUser
+from support.sshd import Sshd, TestUser, need_root
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +49,14 @@ def cli(tmp_path):
     shell = Cli(tmp_path / "home", folder)
     yield shell
     shell.end()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 2 MiB of its own."""
+    need_root("a full disk is a tmpfs")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)

@@ -8,18 +8,13 @@ __all__ = ["Throttle"]
 
 
 class Throttle:
-    """A number of slots that may be changed while they are in use."""
+    """A number of slots, and a way to wait for one that does not take it."""
 
     def __init__(self, limit: int) -> None:
         """Allow ``limit`` at a time."""
         self._limit = limit
         self._used = 0
         self._changed = asyncio.Event()
-
-    @property
-    def used(self) -> int:
-        """How many slots are taken."""
-        return self._used
 
     def take(self) -> bool:
         """Take a slot if one is free."""
@@ -33,13 +28,8 @@ class Throttle:
         self._used -= 1
         self._changed.set()
 
-    def set_limit(self, limit: int) -> None:
-        """Allow another number; those that are over it run to their end."""
-        self._limit = limit
-        self._changed.set()
-
     async def changed(self) -> None:
-        """Wait until a slot was freed, the limit changed, or ``wake`` was called."""
+        """Wait until a slot was freed or ``wake`` was called."""
         await self._changed.wait()
         self._changed.clear()
 

@@ -5,10 +5,10 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import suppress
 
 import pytest
 from support.cli import Cli
+from support.disk import fill
 from support.sshd import need_root, wait_for
 
 ONE_LINE = [
@@ -186,24 +186,6 @@ def test_a_wait_that_runs_out_ends_with_124(cli):
     assert done.code == 124
     assert f"still running: job {job}" in done.err
     cli.ok("stop", job)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 2 MiB of its own."""
-    need_root("a full disk is a tmpfs")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-
-
-def fill(path):
-    """Write until the disk is full."""
-    with path.open("wb", buffering=0) as ballast, suppress(OSError):
-        while True:
-            ballast.write(b"x" * 4096)
 
 
 def test_a_disk_that_is_full_from_the_beginning_is_named(cli, small_disk):

@@ -1,8 +1,6 @@
 """The SQL store when the disk is full, damaged, of another version, or on a network."""
 
 import asyncio
-import errno
-import os
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.sshd import need_root
+from support.disk import fill
 
 from remjobs.errors import StoreDamaged, StoreError, StoreFull
 from remjobs.model.host import Host
@@ -44,30 +42,6 @@ def new_job():
 
 def piece(data, offset):
     return Piece(child_id=2, stream=Stream.OUTPUT, offset=offset, time=NOW, data=data)
-
-
-def fill(path):
-    """Write until the disk is full."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        while os.write(descriptor, b"x" * 4096):
-            pass
-    except OSError as exc:
-        if exc.errno != errno.ENOSPC:
-            raise
-    finally:
-        os.close(descriptor)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 2 MiB of its own."""
-    need_root("a full disk needs a tmpfs, and that needs root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], check=True)
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
 
 
 async def test_a_full_disk_loses_nothing_and_goes_on_once_there_is_space(small_disk):

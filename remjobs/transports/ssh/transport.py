@@ -5,17 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import asyncssh
-from asyncssh.constants import (
-    OPEN_CONNECT_FAILED,
-    OPEN_REQUEST_SESSION_FAILED,
-    OPEN_RESOURCE_SHORTAGE,
-)
 
 from remjobs.credentials.secret import Credential
 from remjobs.errors import UsageError
@@ -23,13 +16,13 @@ from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import HostFailure, OutcomeUnknown
+from remjobs.transports.base import HostFailure
 from remjobs.transports.posix import PosixSession
-from remjobs.transports.shells import Launch
-from remjobs.transports.ssh.channel import SshChannel
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
+from remjobs.transports.ssh.opening import Beside, Closer, Opener
 from remjobs.transports.ssh.trust import Trust, address_label
+from remjobs.transports.ssh.watch import ConnectionWatch
 
 __all__ = ["SshTransport"]
 
@@ -39,14 +32,6 @@ _LOGIN_TIMEOUT: Final = 30.0
 _KEEPALIVE: Final = 15.0
 _KEEPALIVE_COUNT: Final = 3
 _STARTUP_TRIES: Final = 5
-_CHANNEL_TRIES: Final = 8
-_CLOSE_TIMEOUT: Final = 2.0
-_CUT_AT_START: Final = "the connection was lost while the work was being started"
-_RESOURCE_SHORTAGE: Final = (
-    OPEN_CONNECT_FAILED,
-    OPEN_RESOURCE_SHORTAGE,
-)
-"""What a full MaxSessions looks like; OpenSSH sends OPEN_CONNECT_FAILED."""
 
 
 class SshTransport:
@@ -81,7 +66,7 @@ class SshTransport:
         async def again() -> asyncssh.SSHClientConnection:
             return await self._connect(host, settings, credential)
 
-        return PosixSession(_Opener(connection), _Closer(connection), _Beside(connection, again))
+        return PosixSession(Opener(connection), Closer(connection), Beside(connection, again))
 
     def _note(self, settings: Resolved) -> None:
         """Log what is odd about a host's settings, once for a job."""
@@ -98,7 +83,7 @@ class SshTransport:
     ) -> asyncssh.SSHClientConnection:
         """Try once; again, up to five times, only where sshd turned us away at the door."""
         for tried in range(1, _STARTUP_TRIES + 1):
-            client = _Client(settings, self._trust)
+            client = ConnectionWatch(settings, self._trust)
             try:
                 return await self._try(host, settings, credential, client)
             except _TurnedAway as exc:
@@ -112,7 +97,7 @@ class SshTransport:
         host: Host,
         settings: Resolved,
         credential: Credential | None,
-        client: _Client,
+        client: ConnectionWatch,
     ) -> asyncssh.SSHClientConnection:
         limit = host.ssh.connect_timeout or settings.connect_timeout or _CONNECT_TIMEOUT
         login = host.ssh.login_timeout or _LOGIN_TIMEOUT
@@ -200,180 +185,3 @@ class _TurnedAway(Exception):
     def __init__(self, failure: HostFailure) -> None:
         super().__init__(str(failure))
         self.failure = failure
-
-
-class _Client(asyncssh.SSHClient):
-    """Watches one connection come up: its time limits and its host key."""
-
-    def __init__(self, settings: Resolved, trust: Trust) -> None:
-        self._settings = settings
-        self._trust = trust
-        self._connection: asyncssh.SSHClientConnection | None = None
-        self._connected: Callable[[], None] = _nothing
-        self.failure: HostFailure | None = None
-
-    def on_connect(self, act: Callable[[], None]) -> None:
-        """Call this once the TCP connection stands."""
-        self._connected = act
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        self._connection = conn
-        self._connected()
-
-    def turned_away(self, exc: Exception) -> bool:
-        """Whether the other side hung up before the SSH version exchange."""
-        early = isinstance(exc, asyncssh.ConnectionLost | ConnectionResetError)
-        if "Login timeout" in str(exc):
-            return False
-        if not early or self._connection is None or self.failure is not None:
-            return False
-        return not self._connection.get_extra_info("server_version")
-
-    def validate_host_public_key(
-        self,
-        host: str,
-        addr: str,
-        port: int,
-        key: asyncssh.SSHKey,
-    ) -> bool:
-        """Decide on a key that known_hosts does not hold for this host."""
-        settings = self._settings
-        known = self._trust.known(settings.known_hosts, settings.alias, port).keys
-        if known:
-            self.failure = _changed(settings.alias, port, known, key)
-            return False
-        if settings.strict == "accept-new":
-            self._trust.record(settings.known_hosts, settings.alias, port, key)
-            return True
-        if settings.strict == "no":
-            return True
-        self.failure = _unknown(settings.alias, port, key)
-        return False
-
-
-def _changed(
-    host: str,
-    port: int,
-    known: Sequence[asyncssh.SSHKey],
-    offered: asyncssh.SSHKey,
-) -> HostFailure:
-    old = ", ".join(f"{key.get_fingerprint()} ({_kind(key)})" for key in known)
-    label = address_label(host, port)
-    return HostFailure(
-        ReasonKind.HOST_KEY,
-        f"host key CHANGED: known {old}, offered {offered.get_fingerprint()} ({_kind(offered)}); "
-        f"if that is expected: ssh-keygen -R '{label}', then accept the new key",
-    )
-
-
-def _unknown(host: str, port: int, key: asyncssh.SSHKey) -> HostFailure:
-    return HostFailure(
-        ReasonKind.HOST_KEY,
-        f"host key unknown: {key.get_fingerprint()} ({_kind(key)}); if that is its key: "
-        f"ssh-keyscan -p {port} {host} >> ~/.ssh/known_hosts",
-    )
-
-
-def _kind(key: asyncssh.SSHKey) -> str:
-    return key.get_algorithm()
-
-
-class _Opener:
-    """Opens command channels on a connection."""
-
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
-        self._connection = connection
-
-    async def __call__(self, launch: Launch) -> SshChannel:
-        """Open one; a full MaxSessions is waited out."""
-        last = None
-        for tried in range(_CHANNEL_TRIES):
-            try:
-                return await self.once(launch)
-            except _Full as exc:
-                last = exc
-            await asyncio.sleep(random.uniform(0.05, 0.1) * 2**tried)  # noqa: S311 - jitter
-        msg = f"the host opens no channel: {last}"
-        raise HostFailure(ReasonKind.REFUSED, msg) from last
-
-    async def once(self, launch: Launch) -> SshChannel:
-        """Send a command; once it is on its way, a cut leaves its start unknown.
-
-        Raises:
-            _Full: The connection carries no more channels just now.
-        """
-        channel = SshChannel()
-        try:
-            await self._connection.create_session(
-                lambda: channel,
-                launch.command_line,
-                encoding=None,
-                env=None,
-                send_env=None,
-            )
-        except asyncssh.ChannelOpenError as exc:
-            raise self._refusal(exc, channel) from exc
-        except (OSError, asyncssh.DisconnectError) as exc:
-            raise OutcomeUnknown(_CUT_AT_START) from exc
-        if launch.prefix:
-            await channel.send(launch.prefix)
-        return channel
-
-    def _refusal(self, exc: asyncssh.ChannelOpenError, channel: SshChannel) -> Exception:
-        if exc.code == OPEN_REQUEST_SESSION_FAILED and channel.flow.closed:
-            return OutcomeUnknown(_CUT_AT_START)
-        if self._connection.is_closed():
-            return HostFailure(ReasonKind.UNREACHABLE, "the connection was lost before the start")
-        if exc.code in _RESOURCE_SHORTAGE:
-            return _Full(exc.reason)
-        return HostFailure(ReasonKind.REFUSED, f"the host opens no channel: {exc.reason}")
-
-
-class _Full(Exception):
-    """The connection has as many channels as the host allows: MaxSessions."""
-
-
-class _Beside:
-    """Opens a channel for a short program, on a connection of its own if need be."""
-
-    def __init__(
-        self,
-        connection: asyncssh.SSHClientConnection,
-        again: Callable[[], Awaitable[asyncssh.SSHClientConnection]],
-    ) -> None:
-        self._connection = connection
-        self._again = again
-
-    @asynccontextmanager
-    async def __call__(self, launch: Launch) -> AsyncIterator[SshChannel]:
-        extra = None
-        try:
-            channel = await _Opener(self._connection).once(launch)
-        except _Full:
-            extra = await self._again()
-            channel = await _Opener(extra)(launch)
-        try:
-            yield channel
-        finally:
-            channel.close()
-            if extra is not None:
-                await _Closer(extra)()
-
-
-def _nothing() -> None:
-    """Have nothing to call."""
-
-
-class _Closer:
-    """Ends a connection, without waiting long for the other side."""
-
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
-        self._connection = connection
-
-    async def __call__(self) -> None:
-        self._connection.close()
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self._connection.wait_closed()
-        except TimeoutError:
-            self._connection.abort()
