@@ -36,6 +36,8 @@ _AFTER_STOP: Final = 3.0
 class Ledger:
     """Where a child's changes go: each returns once it is committed."""
 
+    intend: Callable[[Child], Awaitable[None]]
+    """The start of a child, which only one can intend."""
     save: Callable[[Child], Awaitable[None]]
     append: Callable[[list[Piece]], Awaitable[None]]
 
@@ -112,6 +114,7 @@ class ChildRun:
         # child in this state is in doubt, never taken for one that may start.
         await self._move(
             JobState.RUNNING,
+            write=self._ledger.intend,
             begin_time=_now(),
             attempt=self.child.attempt + 1,
         )
@@ -195,12 +198,17 @@ class ChildRun:
         if not self.child.is_final and self.child.state is not state:
             await self._move(state, reason=reason)
 
-    async def _move(self, state: JobState, **changes: Any) -> None:
+    async def _move(
+        self,
+        state: JobState,
+        write: Callable[[Child], Awaitable[None]] | None = None,
+        **changes: Any,
+    ) -> None:
         advance(self.child.state, state)
         changed = replace(self.child, state=state, **changes)
         if changed.is_final:
             changed = replace(changed, end_time=_now())
-        await self._ledger.save(changed)
+        await (write or self._ledger.save)(changed)
         self.child = changed
 
 

@@ -113,9 +113,16 @@ class Engine:
             await run.stop()
 
     async def start(self, new: NewJob) -> int:
-        """Store a job, begin it, and return its id."""
-        stored = await self.store.add(new)
-        if stored.job.id not in self._runs and not stored.job.is_final:
+        """Store a job, begin it, and return its id.
+
+        A job that was stored is begun, even if the one who asked has gone; one
+        that was stored before is not begun again.
+        """
+        return await asyncio.shield(asyncio.create_task(self._start(new)))
+
+    async def _start(self, new: NewJob) -> int:
+        stored, is_new = await self.store.add(new)
+        if is_new:
             self._launch(stored)
         return stored.job.id
 

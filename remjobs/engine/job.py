@@ -39,7 +39,7 @@ class JobRun:
         self._counts = Counter(child.state for child in self._children.values())
         self.changes: list[Child] = []
         """Every child as it was after each change, in order."""
-        ledger = Ledger(save=self._save_one, append=self._append)
+        ledger = Ledger(intend=self._intend, save=self._save_one, append=self._append)
         self._waiting = deque(
             ChildRun(entry, stored.work, transports(entry.host.transport), ledger)
             for entry in stored.entries
@@ -119,11 +119,19 @@ class JobRun:
         if stopped:
             await self._save(stopped)
 
+    async def _intend(self, child: Child) -> None:
+        await self._store.intend(child)
+        self._changed([child])
+
     async def _save_one(self, child: Child) -> None:
         await self._save([child])
 
     async def _save(self, changed: Sequence[Child]) -> None:
         await self._store.save(changed)
+        self._changed(changed)
+
+    def _changed(self, changed: Sequence[Child]) -> None:
+        """Take over what was committed, and tell who follows."""
         for child in changed:
             self._counts[self._children[child.id].state] -= 1
             self._counts[child.state] += 1

@@ -87,8 +87,11 @@ class Store(Protocol):
         """What keeps the store from writing just now, such as a full disk."""
         ...
 
-    async def add(self, new: NewJob) -> StoredJob:
+    async def add(self, new: NewJob) -> tuple[StoredJob, bool]:
         """Store a job and its children; the same instance id gives the same job.
+
+        Returns:
+            The job, and whether this call stored it: only then may it be begun.
 
         Raises:
             StoreFull: There is no space; nothing was stored.
@@ -121,6 +124,18 @@ class Store(Protocol):
 
     async def parents(self) -> Mapping[int, tuple[int, UUID]]:
         """Return for each child's id its parent's id and its own instance id."""
+        ...
+
+    async def intend(self, child: Child) -> None:
+        """Commit the intent to start a child that is now Running, for this attempt.
+
+        The ledger is the arbiter of what runs once: of all who intend the
+        same attempt, one succeeds.
+
+        Raises:
+            StoreFenced: It was intended already, or the child is not waiting
+                to be started any more.
+        """
         ...
 
     async def save(self, children: Sequence[Child]) -> None:

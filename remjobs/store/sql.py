@@ -85,10 +85,15 @@ class SqlStore:
             msg = f"the state directory {folder} cannot be used: {exc.strerror}"
             raise StoreError(msg) from exc
         catalog = Database(folder / "catalog.db")
-        fence, clean = _claim(catalog)
+        try:
+            fence, clean = _claim(catalog)
+            with catalog.read() as connection:
+                known = set(connection.execute(select(jobs.c.id)).scalars())
+        except StoreError:
+            catalog.close()
+            raise
         store = cls(catalog, folder, fence, closed_cleanly=clean)
-        with catalog.read() as connection:
-            store._outputs.sweep(set(connection.execute(select(jobs.c.id)).scalars()))
+        store._outputs.sweep(known)
         return store
 
     @property
@@ -114,10 +119,14 @@ class SqlStore:
                 raise StoreFenced(msg)
             yield connection
 
-    async def add(self, new: NewJob) -> StoredJob:
+    async def add(self, new: NewJob) -> tuple[StoredJob, bool]:
         """Store a job and its children; the same instance id gives the same job."""
-        job_id = await self._writer.write(_CATALOG, partial(_add, new), patient=False)
-        return await self.load(job_id)
+        job_id, is_new = await self._writer.write(_CATALOG, partial(_add, new), patient=False)
+        return await self.load(job_id), is_new
+
+    async def intend(self, child: Child) -> None:
+        """Commit the intent to start a child; only one can intend an attempt."""
+        await self._writer.write(_CATALOG, partial(_intend, child))
 
     async def save(self, children: Sequence[Child]) -> None:
         """Write children as they are now."""
@@ -280,10 +289,22 @@ def _claim(catalog: Database) -> tuple[int, bool]:
     return fence, clean
 
 
-def _add(new: NewJob, connection: Connection) -> int:
+def _intend(child: Child, connection: Connection) -> None:
+    waiting = (
+        update(children)
+        .where(children.c.id == child.id)
+        .where(children.c.state == JobState.NOT_STARTED.value)
+        .where(children.c.attempt == child.attempt - 1)
+    )
+    if connection.execute(waiting.values(child_values(child))).rowcount != 1:
+        msg = f"child {child.id} was started already; it is not started again"
+        raise StoreFenced(msg)
+
+
+def _add(new: NewJob, connection: Connection) -> tuple[int, bool]:
     known = select(jobs.c.id).where(jobs.c.instance_id == str(new.instance_id))
     if (found := connection.execute(known).scalar()) is not None:
-        return int(found)
+        return int(found), False
     take = update(sequence).values(next=sequence.c.next + 1 + len(new.hosts))
     job_id: int = connection.execute(take.returning(sequence.c.next)).scalar_one() - (
         1 + len(new.hosts)
@@ -295,7 +316,7 @@ def _add(new: NewJob, connection: Connection) -> int:
     connection.execute(insert(jobs).values(new_job_values(job_id, new)))
     connection.execute(insert(works).values(job_id=job_id, work=dumps(new.work)))
     connection.execute(insert(children), rows)
-    return job_id
+    return job_id, True
 
 
 def _load(job_id: int, connection: Connection) -> StoredJob:

@@ -62,7 +62,8 @@ def ended(child, state=JobState.COMPLETED, **changes):
 
 async def test_ids_are_one_counter_for_parents_and_children(store):
     """The first job on three hosts is 1 with children 2 to 4, the next job is 5."""
-    first, second = await store.add(new_job()), await store.add(new_job(hosts=1))
+    first, _ = await store.add(new_job())
+    second, _ = await store.add(new_job(hosts=1))
     assert (first.job.id, [entry.child.id for entry in first.entries]) == (1, [2, 3, 4])
     assert (second.job.id, second.job.name) == (5, "Job5")
     assert [entry.child.name for entry in second.entries] == ["Job6"]
@@ -75,21 +76,47 @@ async def test_removed_ids_stay_unused_after_a_restart(open_store):
     await store.remove(1)
     await store.close()
     store = await open_store()
-    assert (await store.add(new_job(hosts=1))).job.id == 3
+    assert (await store.add(new_job(hosts=1)))[0].job.id == 3
     await store.close()
 
 
 async def test_the_same_instance_id_gives_the_same_job(store):
     """A client that asks twice, since its connection went, starts one job."""
     new = new_job()
-    assert (await store.add(new)).job.id == (await store.add(new)).job.id
+    answers = await asyncio.gather(*(store.add(new) for _ in range(5)))
+    assert len({stored.job.id for stored, _ in answers}) == 1
+    assert sorted(is_new for _, is_new in answers) == [False] * 4 + [True]
     assert len(await store.jobs()) == 1
+
+
+async def test_an_attempt_is_intended_once(store):
+    """Of all who would start a child, one may; the ledger says who."""
+    child = (await store.add(new_job(hosts=1)))[0].entries[0].child
+    intent = replace(child, state=JobState.RUNNING, attempt=1, begin_time=NOW)
+    answers = await asyncio.gather(
+        *(store.intend(intent) for _ in range(5)),
+        return_exceptions=True,
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == [
+        *["NoneType"],
+        *["StoreFenced"] * 4,
+    ]
+    assert (await store.job(1)).children[0].attempt == 1
+
+
+async def test_what_waits_no_more_cannot_be_started(store):
+    """A late start of a stopped child changes nothing."""
+    child = (await store.add(new_job(hosts=1)))[0].entries[0].child
+    await store.save([replace(child, state=JobState.STOPPED)])
+    with pytest.raises(StoreFenced, match="not started again"):
+        await store.intend(replace(child, state=JobState.RUNNING, attempt=1))
+    assert (await store.job(1)).state is JobState.STOPPED
 
 
 async def test_everything_about_a_job_comes_back_after_a_restart(open_store):
     """Work, caller, hosts, keys, request and warnings are what they were."""
     store, new = await open_store(), new_job(warnings=("odd",))
-    before = await store.add(new)
+    before, _ = await store.add(new)
     await store.ask(1, Request.SUSPEND, "why")
     await store.close()
     store = await open_store()
@@ -106,7 +133,7 @@ async def test_everything_about_a_job_comes_back_after_a_restart(open_store):
 
 async def test_a_child_is_as_it_was_saved(store):
     """Every property of the ledger is kept."""
-    child = (await store.add(new_job())).entries[0].child
+    child = (await store.add(new_job()))[0].entries[0].child
     reason = Reason(kind=ReasonKind.SIGNAL, message="killed by signal KILL")
     changed = ended(
         child,
@@ -123,7 +150,7 @@ async def test_a_child_is_as_it_was_saved(store):
 
 async def test_parents_are_added_up_from_their_children(store):
     """State, counts, times and reason of a parent, listed and shown, agree."""
-    children = [entry.child for entry in (await store.add(new_job())).entries]
+    children = [entry.child for entry in (await store.add(new_job()))[0].entries]
     later = NOW.replace(minute=30)
     why = Reason(kind=ReasonKind.EXIT, message="exit code 3")
     await store.save([ended(children[0])])
@@ -192,7 +219,7 @@ async def test_an_offset_that_is_there_already_is_not_stored_again(store):
 
 async def test_has_more_data_is_true_until_all_is_received(store):
     """While it runs, and then while a record of any stream is unreceived."""
-    child = (await store.add(new_job(hosts=1))).entries[0].child
+    child = (await store.add(new_job(hosts=1)))[0].entries[0].child
     await store.append(1, [piece(2, b"a"), piece(2, b"b", stream=ERR)])
     await store.received(1, {2: {OUT: 1, ERR: 2}}, [])
     assert (await store.job(1)).has_more_data
@@ -202,7 +229,7 @@ async def test_has_more_data_is_true_until_all_is_received(store):
 
 async def test_has_more_data_counts_each_stream(store):
     """Receiving one stream leaves the other's records unreceived."""
-    child = (await store.add(new_job(hosts=1))).entries[0].child
+    child = (await store.add(new_job(hosts=1)))[0].entries[0].child
     await store.append(1, [piece(2, b"a"), piece(2, b"b", stream=ERR)])
     await store.save([ended(child)])
     await store.received(1, {2: {ERR: 2}}, [])
@@ -213,7 +240,7 @@ async def test_has_more_data_counts_each_stream(store):
 
 async def test_a_failure_without_output_has_more_data_until_it_is_told(store):
     """An unreachable host's reason counts as something to receive."""
-    child = (await store.add(new_job(hosts=1))).entries[0].child
+    child = (await store.add(new_job(hosts=1)))[0].entries[0].child
     why = Reason(kind=ReasonKind.UNREACHABLE, message="h1: no")
     await store.save([replace(child, state=JobState.FAILED, reason=why)])
     assert (await store.job(1)).has_more_data
@@ -281,7 +308,7 @@ async def test_whether_the_last_owner_took_its_leave_is_known(open_store):
 
 async def test_many_writers_at_once_lose_nothing(store):
     """Changes that wait together are committed together, each answered for."""
-    entries = (await store.add(new_job(hosts=50))).entries
+    entries = (await store.add(new_job(hosts=50)))[0].entries
     ids = [entry.child.id for entry in entries]
     await asyncio.gather(
         *(store.append(1, [piece(child, b"%d" % n, n)]) for child in ids for n in range(10)),
@@ -296,5 +323,5 @@ async def test_many_writers_at_once_lose_nothing(store):
 
 async def test_parents_maps_children_to_their_jobs(store):
     """What selectors need to find a child by id or UUID."""
-    children = [entry.child for entry in (await store.add(new_job(hosts=2))).entries]
+    children = [entry.child for entry in (await store.add(new_job(hosts=2)))[0].entries]
     assert await store.parents() == {child.id: (1, child.instance_id) for child in children}

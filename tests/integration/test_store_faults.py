@@ -47,7 +47,7 @@ def piece(data, offset):
 async def test_a_full_disk_loses_nothing_and_goes_on_once_there_is_space(small_disk):
     """New jobs are refused at once; output and final states wait, and are then all there."""
     store = await SqlStore.open(small_disk / "state")
-    child = (await store.add(new_job())).entries[0].child
+    child = (await store.add(new_job()))[0].entries[0].child
     ballast = small_disk / "ballast"
     fill(ballast)
     block = 100_000
@@ -126,7 +126,7 @@ from test_store_faults import *
 
 async def main():
     store = await SqlStore.open(Path(sys.argv[1]))
-    child = (await store.add(new_job())).entries[0].child
+    child = (await store.add(new_job()))[0].entries[0].child
     print("job", child.parent_id, flush=True)
     offset = 0
     for number in range(100000):
