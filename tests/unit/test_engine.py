@@ -415,7 +415,10 @@ async def test_two_receivers_at_once_share_without_loss_or_repeat(lab):
 
 
 async def test_receive_wait_follows_to_the_end_with_changes_in_order(lab):
-    """A child's last record comes before the news of its end."""
+    """A child's last record comes before the news of its end.
+
+    What happened before the receive began is not told as a change.
+    """
     gate = asyncio.Event()
     host = lab.fleet.behaviour("h1")
     host.output, host.gate, host.outcome = [(OUT, b"a")], gate, Exited(1)
@@ -428,7 +431,7 @@ async def test_receive_wait_follows_to_the_end_with_changes_in_order(lab):
     of_h1 = [event for event in events if event.host == "h1"]
     kinds = ["record" if isinstance(e, Record) else e.state.value for e in of_h1]
     assert kinds[-1] == "Failed"
-    assert sorted(kinds[:-1]) == ["Running", "record"]
+    assert sorted(kinds[:-1]) in (["record"], ["Running", "record"])
     assert [e.state for e in events if isinstance(e, Child) and e.host == "h2"][-1] is S.COMPLETED
 
 
