@@ -96,6 +96,7 @@ class Jobs:
         name: str | None = None,
         throttle_limit: int = DEFAULT_THROTTLE,
         connection: Connection | None = None,
+        durable: bool = True,
         **work: Any,
     ) -> Job:
         """Start a job and return at once, with its children.
@@ -110,16 +111,17 @@ class Jobs:
             name: The job's name; None is ``Job<ID>``.
             throttle_limit: Children that may run at a time.
             connection: Connection settings for every host.
+            durable: Run apart from the connection, and be found again after a cut.
             **work: Further fields of ``Work``: ``input``, ``environment``,
                 ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
-                ``success_codes``.
+                ``success_codes``, ``reconnect_for``.
 
         Raises:
             UsageError: It cannot be done as it was asked; nothing was started.
         """
         request = StartRequest(
             instance_id=uuid4(),
-            work=_work(command, script, arguments, work),
+            work=_work(command, script, arguments, {**work, "durable": durable}),
             targets=None if on is None else _targets(on, exclude, inventory),
             connection=connection or Connection(),
             name=name,
@@ -129,8 +131,11 @@ class Jobs:
         return await self.service.start(request)
 
     async def run(self, command: str | Sequence[str] | None = None, **options: Any) -> Job:
-        """Start a job and return it once it has settled; takes what ``start`` takes."""
-        job = await self.start(command, **options)
+        """Start a job and return it once it has settled.
+
+        Takes what ``start`` takes, but is attached unless ``durable`` is given.
+        """
+        job = await self.start(command, **{"durable": False, **options})
         return (await self.wait(job))[0]
 
     async def list(self, *selectors: Selector) -> tuple[Job, ...]:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from uuid import UUID
 
 from remjobs.credentials.secret import Credential
@@ -31,10 +32,14 @@ from remjobs.transports.base import (
     Exited,
     HostFailure,
     Lost,
+    NeverStarted,
     Outcome,
     OutcomeUnknown,
+    Rebooted,
     Signaled,
     StopReport,
+    SweepReport,
+    Unknown,
 )
 
 __all__ = ["MemoryHost", "MemoryTransport", "memory_engine"]
@@ -58,6 +63,17 @@ class MemoryHost:
     """Connecting does not end before this is set."""
     immortal: bool = False
     """A stop does not end it."""
+    kept: dict[UUID, MemoryWork] = field(default_factory=dict)
+    """Durable work, by key."""
+    restarted: bool = False
+    """The host was restarted: what it kept has ended so."""
+    sessions: set[MemorySession] = field(default_factory=set)
+    """Those that are open; see ``cut``."""
+
+    def cut(self) -> None:
+        """Cut every connection, as if the link had gone."""
+        for session in tuple(self.sessions):
+            session.cut()
 
 
 class MemoryTransport:
@@ -118,6 +134,16 @@ class MemoryTransport:
         return MemorySession(self, host.name, behaviour)
 
 
+@dataclass(slots=True, eq=False)
+class MemoryWork:
+    """Durable work on a host in memory: it goes on without any session."""
+
+    outcome: Outcome | None = None
+    released: bool = False
+    executions: int = 0
+    """How many times the work itself began."""
+
+
 class MemorySession:
     """A session on a host in memory."""
 
@@ -127,25 +153,61 @@ class MemorySession:
         self._name = name
         self._behaviour = behaviour
         self._closed = False
+        self._executions: list[MemoryExecution] = []
+        behaviour.sessions.add(self)
 
     async def start(self, key: UUID, work: Work) -> MemoryExecution:
         """Start work."""
         self._transport.starts.append((self._name, key))
         if self._behaviour.fails_to_start is not None:
             raise self._behaviour.fails_to_start
-        return MemoryExecution(self._behaviour, work)
+        kept = MemoryWork()
+        if work.durable:
+            kept = self._behaviour.kept.setdefault(key, kept)
+        kept.executions = 1
+        return self._execution(MemoryExecution(self._behaviour, kept, work.input))
 
     async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> MemoryExecution:
-        """Refuse: what was started here is attached to its session."""
-        del key, offsets
-        msg = "the work was attached to a session that is gone"
-        raise OutcomeUnknown(msg)
+        """Follow durable work from these offsets."""
+        kept = self._behaviour.kept.get(key)
+        if kept is None:
+            msg = "the work did not begin on this host"
+            raise NeverStarted(msg)
+        if kept.released:
+            kept.outcome = Unknown("the host was told already that its outcome is stored")
+        elif self._behaviour.restarted:
+            kept.outcome = kept.outcome or Rebooted()
+        return self._execution(MemoryExecution(self._behaviour, kept, b"", offsets))
+
+    def _execution(self, execution: MemoryExecution) -> MemoryExecution:
+        self._executions.append(execution)
+        return execution
+
+    async def stop(self, key: UUID, grace: float) -> StopReport:
+        """End durable work, and keep it from beginning."""
+        kept = self._behaviour.kept.setdefault(key, MemoryWork(outcome=Signaled("KILL")))
+        return await MemoryExecution(self._behaviour, kept, b"").stop(grace)
+
+    async def sweep(self, days: float) -> SweepReport:
+        """Forget what has ended, however long ago."""
+        del days
+        ended = [key for key, kept in self._behaviour.kept.items() if kept.outcome is not None]
+        for key in ended:
+            del self._behaviour.kept[key]
+        return SweepReport(swept=len(ended), kept=len(self._behaviour.kept))
+
+    def cut(self) -> None:
+        """Lose the connection."""
+        for execution in self._executions:
+            execution.abandon()
 
     async def close(self) -> None:
         """End the session."""
         if not self._closed:
             self._closed = True
+            self.cut()
             self._transport.active -= 1
+            self._behaviour.sessions.discard(self)
 
 
 class MemoryExecution:
@@ -153,10 +215,18 @@ class MemoryExecution:
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, behaviour: MemoryHost, work: Work) -> None:
-        """Behave so, with this work's input."""
+    def __init__(
+        self,
+        behaviour: MemoryHost,
+        kept: MemoryWork,
+        input_: bytes,
+        offsets: Mapping[Stream, int] = MappingProxyType({}),
+    ) -> None:
+        """Behave so, with this input, and tell the output from these offsets on."""
         self._behaviour = behaviour
-        self._input = work.input
+        self._kept = kept
+        self._input = input_
+        self._told = dict(offsets)
         self._ended = asyncio.Event()
         self._outcome: Outcome | None = None
 
@@ -170,25 +240,26 @@ class MemoryExecution:
             if self._outcome is not None:
                 return
             offset = offsets.get(stream, 0)
-            yield Chunk(stream=stream, offset=offset, data=data)
             offsets[stream] = offset + len(data)
-            await asyncio.sleep(0)
+            if offset >= self._told.get(stream, 0):
+                yield Chunk(stream=stream, offset=offset, data=data)
+                await asyncio.sleep(0)
         await self._until_ended()
 
     async def _until_ended(self) -> None:
-        if self._behaviour.gate is None:
-            self._end(self._behaviour.outcome)
-            return
-        gate = asyncio.create_task(self._behaviour.gate.wait())
-        ended = asyncio.create_task(self._ended.wait())
-        await asyncio.wait({gate, ended}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (gate, ended):
-            task.cancel()
-        self._end(self._behaviour.outcome)
+        if self._behaviour.gate is not None and self._kept.outcome is None:
+            gate = asyncio.create_task(self._behaviour.gate.wait())
+            ended = asyncio.create_task(self._ended.wait())
+            await asyncio.wait({gate, ended}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (gate, ended):
+                task.cancel()
+        self._end(self._kept.outcome or self._behaviour.outcome)
 
     def _end(self, outcome: Outcome) -> None:
         if self._outcome is None:
             self._outcome = outcome
+            if not isinstance(outcome, Lost):
+                self._kept.outcome = outcome
         self._ended.set()
 
     async def outcome(self) -> Outcome:
@@ -201,16 +272,33 @@ class MemoryExecution:
         """End it, unless it is immortal."""
         del grace
         await asyncio.sleep(0)
-        if self._outcome is not None and not isinstance(self._outcome, Lost):
+        if self._kept.outcome is not None and not isinstance(self._kept.outcome, Lost):
             return StopReport(confirmed=True, signalled=0)
         if self._behaviour.immortal:
             return StopReport(confirmed=False, signalled=1, message="still running: pid 1")
         self._end(Signaled("TERM"))
+        self._kept.outcome = Signaled("TERM")
         return StopReport(confirmed=True, signalled=1)
+
+    async def suspend(self) -> StopReport:
+        """Hold it."""
+        return self._controlled()
+
+    async def resume(self) -> StopReport:
+        """Let it go on."""
+        return self._controlled()
+
+    def _controlled(self) -> StopReport:
+        ended = self._kept.outcome is not None
+        return StopReport(confirmed=not ended, signalled=int(not ended))
+
+    async def release(self) -> None:
+        """Forget all but the key."""
+        self._kept.released = True
 
     def abandon(self) -> None:
         """Listen no more."""
-        self._end(Lost("abandoned"))
+        self._end(Lost("connection lost: abandoned"))
 
 
 @asynccontextmanager

@@ -9,6 +9,13 @@ from support.cli import Cli
 from support.sshd import Sshd, TestUser, need_root
 
 
+@pytest.fixture(autouse=True)
+def spool(tmp_path, monkeypatch):
+    """Where local durable work is kept: not in the home of whoever runs the tests."""
+    monkeypatch.setenv("REMJOBS_SPOOL", str(tmp_path / "spool"))
+    return tmp_path / "spool"
+
+
 @pytest.fixture(scope="session")
 def user():
     """The account that tests log in to over SSH."""

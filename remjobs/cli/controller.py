@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Even if jobs run: their outcome will not be known."),
+    typer.Option("--force", help="Even if attached jobs run: their outcome will not be known."),
 ]
 Lines = Annotated[int, typer.Option("--lines", "-n", metavar="N", help="How many.")]
 
@@ -63,13 +63,20 @@ async def _start() -> None:
 
 @app.command()
 def stop(force: Force = False) -> None:
-    """Stop the controller; while jobs run, only with --force."""
+    """Stop the controller; while attached jobs run, only with --force.
+
+    Durable jobs go on by themselves, and are found again by the next command.
+    """
     perform(_stop(force=force))
 
 
 async def _stop(*, force: bool) -> None:
+    found = await client().status()
     if not await client().shutdown(force=force):
         complain("no controller runs")
+    elif found is not None and found["busy_jobs"]:
+        names = ", ".join(map(str, found["busy_jobs"]))
+        complain(f"job {names} had not ended; the next remjobs command looks for its work")
 
 
 @app.command()

@@ -10,5 +10,5 @@ __all__ = ["resume"]
 
 
 def resume(jobs: SomeSelectors, json: Json = False) -> None:
-    """Go on with suspended jobs."""
+    """Go on with suspended jobs, and look again for hosts that were lost."""
     perform(show_jobs(client().resume(jobs), json=json))

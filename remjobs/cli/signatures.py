@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, Final, get_type_hints
 
 from remjobs.cli.work_options import build_request
 
 __all__ = ["with_work_options"]
+
+_OF_THE_VERB: Final = "durable_by_default"
 
 
 def with_work_options(verb: Callable[..., None]) -> Callable[..., None]:
@@ -18,7 +20,8 @@ def with_work_options(verb: Callable[..., None]) -> Callable[..., None]:
     The verb gets ``request``: a function that builds the request of what was
     typed, and raises what is wrong with it.
     """
-    shared = inspect.signature(build_request, eval_str=True).parameters
+    parameters = inspect.signature(build_request, eval_str=True).parameters
+    shared = {name: each for name, each in parameters.items() if name != _OF_THE_VERB}
     own = inspect.signature(verb, eval_str=True).parameters
     kept = [parameter for name, parameter in own.items() if name != "request"]
 
@@ -29,7 +32,8 @@ def with_work_options(verb: Callable[..., None]) -> Callable[..., None]:
 
     combined.__signature__ = inspect.Signature([*shared.values(), *kept])  # type: ignore[attr-defined]
     combined.__annotations__ = {
-        **get_type_hints(build_request, include_extras=True),
-        **{parameter.name: parameter.annotation for parameter in kept},
-    }
+        name: hint
+        for name, hint in get_type_hints(build_request, include_extras=True).items()
+        if name != _OF_THE_VERB
+    } | {parameter.name: parameter.annotation for parameter in kept}
     return combined

@@ -23,7 +23,7 @@ def start(request: Any, json: Json = False) -> None:
 
 
 async def _start(request: Any, *, json: bool) -> None:
-    built: StartRequest = request()
+    built: StartRequest = request(durable_by_default=True)
     job = await client().start(built)
     warn(job)
     if json:

@@ -10,5 +10,5 @@ __all__ = ["suspend"]
 
 
 def suspend(jobs: SomeSelectors, json: Json = False) -> None:
-    """Start no further hosts of these jobs; those that run go on."""
+    """Start no further hosts of these jobs, and hold the work where it runs."""
     perform(show_jobs(client().suspend(jobs), json=json))

@@ -13,7 +13,7 @@ from remjobs.cli.options import parse_size
 from remjobs.errors import UsageError
 from remjobs.model.host import SshOptions
 from remjobs.model.request import DEFAULT_THROTTLE, Connection, StartRequest, Targets
-from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, Command, Script, Work
+from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, DEFAULT_RECONNECT, Command, Script, Work
 
 __all__ = ["build_request"]
 
@@ -95,6 +95,18 @@ SuccessCodes = Annotated[
     str,
     typer.Option("--success-codes", metavar="N,N", help="Exit codes that count as success."),
 ]
+Durable = Annotated[
+    bool | None,
+    typer.Option(
+        "--durable/--attached",
+        help="Outlive the connection, or end with it. [default: start durable, run attached]",
+        show_default=False,
+    ),
+]
+ReconnectFor = Annotated[
+    float,
+    typer.Option("--reconnect-for", metavar="S", help="Seconds to look for a lost host."),
+]
 User = Annotated[str | None, typer.Option("-u", "--user", help="User to log in as.")]
 Port = Annotated[int | None, typer.Option("-p", "--port", help="Port to connect to.")]
 Identity = Annotated[
@@ -142,6 +154,8 @@ def build_request(
     output_limit: OutputLimit = f"{DEFAULT_OUTPUT_LIMIT // 1024**2}M",
     stop_grace: StopGrace = 5.0,
     success_codes: SuccessCodes = "0",
+    durable: Durable = None,
+    reconnect_for: ReconnectFor = DEFAULT_RECONNECT,
     user: User = None,
     port: Port = None,
     identity: Identity = None,
@@ -150,8 +164,12 @@ def build_request(
     connect_timeout: ConnectTimeout = None,
     login_timeout: LoginTimeout = None,
     keepalive: Keepalive = None,
+    *,
+    durable_by_default: bool = False,
 ) -> StartRequest:
     """Make a request of what was typed.
+
+    ``durable_by_default`` is the verb's, not an option.
 
     Raises:
         UsageError: It contradicts itself, or a file cannot be read.
@@ -171,6 +189,8 @@ def build_request(
         output_limit=parse_size(output_limit),
         stop_grace=stop_grace,
         success_codes=_codes(success_codes),
+        durable=durable_by_default if durable is None else durable,
+        reconnect_for=reconnect_for,
     )
     ssh = SshOptions(
         identity_files=tuple(identity or ()),

@@ -38,12 +38,13 @@ class Host:
         *,
         status: Callable[[], Mapping[str, Any]],
         leave: Callable[[], None],
-        busy: Callable[[], tuple[int, ...]],
+        bound: Callable[[], tuple[int, ...]],
     ) -> None:
         """Take functions that tell and change the process's state."""
         self.status = status
         self.leave = leave
-        self.busy = busy
+        self.bound = bound
+        """The jobs that would not be found again if the process ended now."""
 
 
 def create_app(service: JobService, host: Host, *, api: str = API, build: str = BUILD) -> Starlette:
@@ -90,8 +91,9 @@ class _Gate:
     """Says who we are in every reply, and turns away clients of another version.
 
     A client with the same interface but of another build is served while work
-    runs; when nothing runs it is told so, and starts a controller of its own
-    build in our place. ``status`` and ``shutdown`` are for everybody.
+    hangs on our connections; else it is told so, and starts a controller of its
+    own build in our place, which finds durable work again. ``status`` and
+    ``shutdown`` are for everybody.
     """
 
     def __init__(self, host: Host, api: str, build: str) -> None:
@@ -116,10 +118,12 @@ class _Gate:
         api, build = request.headers.get(API_HEADER), request.headers.get(BUILD_HEADER)
         if (api, build) == (self._api, self._build):
             return None
-        busy = self._host.busy()
+        busy = self._host.bound()
         if api == self._api and busy:
             return None
-        running = f"jobs {', '.join(map(str, busy))} running" if busy else "nothing running"
+        running = (
+            f"jobs {', '.join(map(str, busy))} attached to it" if busy else "nothing attached to it"
+        )
         exc = VersionMismatch(
             f"the controller (pid {os.getpid()}) is remjobs {self._build} with {running}, this is "
             f"{build}: use that version, or `remjobs controller stop` once its jobs have ended",
@@ -227,7 +231,7 @@ def _status(host: Host) -> Verb:
 
 def _shutdown(host: Host) -> Verb:
     async def shutdown(body: Mapping[str, Any]) -> dict[str, Any]:
-        busy = host.busy()
+        busy = host.bound()
         if busy and not body["force"]:
             names = ", ".join(map(str, busy))
             msg = f"job {names} still runs: stop it first; --force leaves its outcome unknown"

@@ -82,7 +82,7 @@ class _Process:
 
     def host(self) -> Host:
         """Return what the app may know and do."""
-        return Host(status=self._status, leave=self._leave, busy=lambda: self._engine.busy_jobs)
+        return Host(status=self._status, leave=self._leave, bound=lambda: self._engine.bound_jobs)
 
     async def serve(self, app: Starlette, listener: socket.socket) -> None:
         """Serve until ``leave``, a signal, idleness, or a store that broke."""

@@ -41,7 +41,7 @@ async def demo_fleet(folder: Path) -> AsyncIterator[Fleet]:
         ports, known = {}, []
         for name in NAMES:
             host_key = asyncssh.generate_private_key("ssh-ed25519")
-            ports[name] = await _start(stack, name, host_key, key)
+            ports[name] = await _start(stack, name, host_key, key, folder / "spool")
             public = host_key.export_public_key("openssh").decode().strip()
             known.append(f"[{_ADDRESS}]:{ports[name]} {public}\n")
         (folder / "known_hosts").write_text("".join(known), encoding="ascii")
@@ -73,6 +73,7 @@ async def _start(
     name: str,
     host_key: asyncssh.SSHKey,
     user_key: asyncssh.SSHKey,
+    spool: Path,
 ) -> int:
     """Start one server and return its port; the one that is down only has a port."""
     if name == DOWN:
@@ -84,7 +85,7 @@ async def _start(
         authorized_client_keys=asyncssh.import_authorized_keys(
             user_key.export_public_key("openssh").decode(),
         ),
-        process_factory=lambda process: _run(name, process),
+        process_factory=lambda process: _run(name, spool, process),
         encoding=None,
     )
     stack.push_async_callback(_stop, server)
@@ -104,7 +105,7 @@ async def _stop(server: asyncssh.SSHAcceptor) -> None:
     await server.wait_closed()
 
 
-async def _run(name: str, process: asyncssh.SSHServerProcess[bytes]) -> None:
+async def _run(name: str, spool: Path, process: asyncssh.SSHServerProcess[bytes]) -> None:
     """Run a client's command with /bin/sh, in a session of its own."""
     child = await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -114,7 +115,7 @@ async def _run(name: str, process: asyncssh.SSHServerProcess[bytes]) -> None:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, _HOST_VARIABLE: name},
+        env={**os.environ, _HOST_VARIABLE: name, "REMJOBS_SPOOL": str(spool / name)},
     )
     feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
     try:

@@ -1,24 +1,35 @@
-"""The life of one child job: connect, start, listen, end; and its stop at any moment."""
+"""The life of one child job: connect, start, listen, be lost and found, end.
+
+Crash, upgrade and cut are one path: work that was started and whose connection
+is gone is looked for (``_seek``), and what its host says of the key decides.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from remjobs.engine.seek import AFTER_STOP, pauses
 from remjobs.engine.sink import Coalescer, Sink
 from remjobs.engine.verdict import Verdict, verdict
 from remjobs.errors import StoreError
 from remjobs.model.job import Child, Reason, ReasonKind
-from remjobs.model.state import JobState, advance
+from remjobs.model.record import Stream
+from remjobs.model.state import TRANSITIONS, JobState, advance
 from remjobs.model.work import Work
 from remjobs.store.base import Entry, Piece
 from remjobs.transports.base import (
     Execution,
     HostFailure,
+    Lost,
+    NeverStarted,
+    Outcome,
     OutcomeUnknown,
     Session,
     StopReport,
@@ -30,6 +41,10 @@ __all__ = ["ChildRun", "Ledger"]
 _log: Final = logging.getLogger(__name__)
 _AFTER_STOP: Final = 3.0
 """Seconds for the channel to close once the process tree is gone."""
+_LEFT: Final = "the controller ended while the work ran"
+_FORGOTTEN: Final = "the host knows nothing of the work any more: its spool was removed"
+_NEVER_MENDS: Final = frozenset({ReasonKind.AUTHENTICATION, ReasonKind.HOST_KEY})
+"""Refusals that trying again makes no better, and may make worse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +53,20 @@ class Ledger:
 
     intend: Callable[[Child], Awaitable[None]]
     """The start of a child, which only one can intend."""
+    acknowledge: Callable[[Child], Awaitable[None]]
+    """Its host has said that it has the work."""
     save: Callable[[Child], Awaitable[None]]
     append: Callable[[list[Piece]], Awaitable[None]]
+    offsets: Callable[[Child], Awaitable[Mapping[Stream, int]]]
+    """Where each stream goes on behind what is stored."""
+
+
+class _NotNow(Exception):
+    """A lost host could not be asked this time."""
+
+
+class _GiveUp(Exception):
+    """A lost host need not be asked again."""
 
 
 class ChildRun:
@@ -52,17 +79,37 @@ class ChildRun:
         self._work = work
         self._transport = transport
         self._ledger = ledger
+        self._acknowledged = entry.acknowledged
         self._connecting: asyncio.Task[Session] | None = None
         self._execution: Execution | None = None
         self._under_way = asyncio.Event()
+        self._stop_wanted = asyncio.Event()
+        if entry.child.state is JobState.STOPPING:
+            self._stop_wanted.set()
+        self._hold_wanted = entry.child.state in {JobState.SUSPENDING, JobState.SUSPENDED}
         self._stopping: asyncio.Task[StopReport | None] | None = None
+        self._abandoned = False
         self._ending = False
         self._done = asyncio.Event()
+
+    @property
+    def is_sought(self) -> bool:
+        """Whether its host was lost and is being looked for."""
+        return self.child.sought_until is not None
+
+    @property
+    def outlives_us(self) -> bool:
+        """Whether it can be found again if this process ends now."""
+        return self._work.durable
 
     async def run(self) -> None:
         """Live through it all; a host's failure ends in a state, not an exception."""
         try:
-            await self._live()
+            why = _LEFT
+            if self.child.state is JobState.NOT_STARTED:
+                why = await self._first() or ""
+            if why:
+                await self._seek(why)
         except StoreError:
             raise
         except Exception as exc:  # noqa: BLE001 - the boundary of a child: see _fault
@@ -73,25 +120,69 @@ class ChildRun:
             self._under_way.set()
             self._done.set()
 
+    # What is asked of it
+
     async def stop(self) -> None:
         """End it, wherever it is, and return once its state says how."""
-        if self._stopping is None:
+        self._stop_wanted.set()
+        if self._stopping is None and not self.is_sought:
             self._stopping = asyncio.create_task(self._stop())
         await self._done.wait()
 
-    async def _live(self) -> None:
+    async def suspend(self) -> None:
+        """Hold its processes on the host; what is only beginning is held as it begins."""
+        self._hold_wanted = True
+        if self._execution is None or self.child.state is not JobState.RUNNING:
+            return
+        await self._move(JobState.SUSPENDING)
+        report = await self._execution.suspend()
+        await self._held(report)
+
+    async def _held(self, report: StopReport) -> None:
+        if self.child.state is not JobState.SUSPENDING:
+            return
+        if report.confirmed:
+            await self._move(JobState.SUSPENDED, status_message="")
+        elif report.answered and report.signalled:
+            await self._move(JobState.SUSPENDING, status_message=f"not held: {report.message}")
+
+    async def resume(self) -> None:
+        """Let its processes go on."""
+        self._hold_wanted = False
+        held = {JobState.SUSPENDED, JobState.SUSPENDING}
+        if self._execution is None or self.child.state not in held:
+            return
+        report = await self._execution.resume()
+        if self.child.state in held:
+            message = "" if report.confirmed else f"not resumed: {report.message}"
+            state = JobState.RUNNING if report.confirmed else self.child.state
+            await self._move(state, status_message=message)
+
+    # The first connection
+
+    async def _first(self) -> str | None:
+        """Start the work; return why its connection was lost, if it is to be sought."""
         try:
             session = await self._connect()
         except HostFailure as exc:
             await self._never_begun(exc)
-            return
+            return None
         if session is None:
             await self._move(JobState.STOPPED)
-            return
-        try:
-            await self._work_on(session)
-        finally:
-            await session.close()
+            return None
+        async with _closing(session):
+            # The intent is committed before anything is sent: after a crash, a
+            # child in this state is in doubt, never taken for one that may start.
+            await self._move(
+                JobState.RUNNING,
+                write=self._ledger.intend,
+                begin_time=_now(),
+                attempt=self.child.attempt + 1,
+            )
+            if self._stopping is not None:
+                await self._take_back()
+                return None
+            return await self._follow(session.start(self._entry.key, self._work))
 
     async def _connect(self) -> Session | None:
         """Return a session, or None if a stop came first."""
@@ -109,47 +200,181 @@ class ChildRun:
             return None
         return session
 
-    async def _work_on(self, session: Session) -> None:
-        # The intent is committed before anything is sent: after a crash, a
-        # child in this state is in doubt, never taken for one that may start.
-        await self._move(
-            JobState.RUNNING,
-            write=self._ledger.intend,
-            begin_time=_now(),
-            attempt=self.child.attempt + 1,
-        )
-        if self._stopping is not None:
-            await self._take_back()
-            return
-        try:
-            self._execution = await session.start(self._entry.key, self._work)
-            self._under_way.set()
-            await self._listen(self._execution)
-        except HostFailure as exc:
-            await self._settle_stop()
-            await self._never_begun(exc)
-        except OutcomeUnknown as exc:
-            await self._settle_stop()
-            await self._unknown(str(exc))
-
     async def _take_back(self) -> None:
         """End a child that was stopped between the intent and the start."""
         await self._move(JobState.STOPPING)
         await self._move(JobState.STOPPED, begin_time=None, attempt=self.child.attempt - 1)
 
-    async def _listen(self, execution: Execution) -> None:
-        coalescer = Coalescer(self.child.id, self._work.output_limit)
-        sink = Sink(coalescer, self._ledger.append)
-        async for chunk in execution:
-            await sink.accept(chunk)
-        await sink.close()
-        outcome = await execution.outcome()
+    # Following it
+
+    async def _follow(self, starting: Awaitable[Execution]) -> str | None:
+        """Listen to the end; return why the connection was lost, if it is to be sought."""
+        notes: list[str] = []
+        execution = None
+        try:
+            execution = await starting
+            await self._taken(execution)
+            outcome = await self._listen(execution, notes)
+        except HostFailure as exc:
+            await self._settle_stop()
+            await self._never_begun(exc)
+            await self._release(execution)
+            return None
+        except OutcomeUnknown as exc:
+            outcome = Lost(str(exc))
         report = await self._settle_stop()
-        notes = list(execution.notes)
-        if coalescer.dropped:
-            limit = self._work.output_limit
-            notes.append(f"output cut at {limit} bytes, {coalescer.dropped} dropped")
+        if self._may_be_found(outcome, report):
+            self._forget_connection()
+            return str(getattr(outcome, "message", ""))
         await self._end(verdict(outcome, self._work.success_codes, report), notes)
+        if self.child.is_final:
+            await self._release(execution)
+        return None
+
+    async def _taken(self, execution: Execution) -> None:
+        """Note that the host has the work, and let what was asked meanwhile be done."""
+        if self._work.durable and not self._acknowledged:
+            await self._ledger.acknowledge(self.child)
+            self._acknowledged = True
+        if self.child.state is JobState.DISCONNECTED:
+            await self._move(JobState.RUNNING, reason=None, sought_until=None)
+        self._execution = execution
+        self._under_way.set()
+        if self._stop_wanted.is_set() and self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        elif self._hold_wanted:
+            await self.suspend()
+
+    async def _listen(self, execution: Execution, notes: list[str]) -> Outcome:
+        known = await self._ledger.offsets(self.child) if self.child.attempt else {}
+        limit = self._work.output_limit
+        coalescer = Coalescer(self.child.id, max(0, limit - sum(known.values())))
+        sink = Sink(coalescer, self._ledger.append)
+        try:
+            async for chunk in execution:
+                await sink.accept(chunk)
+        finally:
+            await sink.close()
+        outcome = await execution.outcome()
+        notes += execution.notes
+        if coalescer.dropped:
+            notes.append(f"output cut at {limit} bytes, {coalescer.dropped} dropped")
+        return outcome
+
+    def _may_be_found(self, outcome: Outcome, report: StopReport | None) -> bool:
+        """Whether the work may go on where no connection of ours is."""
+        if not self._work.durable or not isinstance(outcome, Lost):
+            return False
+        return report is None or not (report.confirmed or report.answered)
+
+    def _forget_connection(self) -> None:
+        self._execution = None
+        self._under_way.clear()
+        self._stopping = None
+        self._ending = False
+
+    @staticmethod
+    async def _release(execution: Execution | None) -> None:
+        if execution is not None:
+            await execution.release()
+
+    # Looking for it
+
+    async def _seek(self, why: str) -> None:
+        """Look for work whose host was lost, until it is found or the time is up."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._work.reconnect_for
+        tries = pauses(random.Random())  # noqa: S311 - jitter
+        while (left := self._left(until)) > 0:
+            pause = min(next(tries), left)
+            await self._lose(why, pause, left)
+            until = await self._nap(pause, until)
+            try:
+                lost = await self._again()
+            except _NotNow as exc:
+                why = str(exc)
+                continue
+            except _GiveUp as exc:
+                why = str(exc)
+                break
+            if lost is None:
+                return
+            why = lost
+            until = loop.time() + self._work.reconnect_for
+            tries = pauses(random.Random())  # noqa: S311 - jitter
+        await self._give_up(why)
+
+    @staticmethod
+    def _left(until: float) -> float:
+        return until - asyncio.get_running_loop().time()
+
+    async def _nap(self, pause: float, until: float) -> float:
+        """Wait, shorter if a stop is asked; return until when to go on."""
+        now = asyncio.get_running_loop().time()
+        if not self._stop_wanted.is_set():
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stop_wanted.wait()
+            except TimeoutError:
+                return until
+        else:
+            await asyncio.sleep(pause)
+        return min(until, now + AFTER_STOP)
+
+    async def _again(self) -> str | None:
+        """Connect and go on with the work where its output ended."""
+        try:
+            session = await self._transport.connect(self._entry.host, None)
+        except HostFailure as exc:
+            if exc.reason in _NEVER_MENDS:
+                raise _GiveUp(str(exc)) from exc
+            raise _NotNow(str(exc)) from exc
+        async with _closing(session):
+            try:
+                offsets = await self._ledger.offsets(self.child)
+                execution = await session.adopt(self._entry.key, offsets)
+            except HostFailure as exc:
+                raise _NotNow(str(exc)) from exc
+            except OutcomeUnknown as exc:
+                raise _GiveUp(str(exc)) from exc
+            except NeverStarted:
+                return await self._start_late(session)
+            return await self._follow(_at_once(execution))
+
+    async def _start_late(self, session: Session) -> str | None:
+        """Start work that its host knows nothing of, under the same key."""
+        if self._acknowledged:
+            raise _GiveUp(_FORGOTTEN)
+        if not self._stop_wanted.is_set():
+            return await self._follow(session.start(self._entry.key, self._work))
+        report = await session.stop(self._entry.key, self._work.stop_grace)
+        if not report.answered:
+            raise _NotNow(report.message)
+        await self._move(JobState.STOPPING, reason=None, sought_until=None)
+        await self._end(verdict(Lost(""), frozenset(), report), [])
+        return None
+
+    async def _lose(self, why: str, pause: float, left: float) -> None:
+        """Say that the host is lost, and when it is tried again."""
+        now = _now()
+        at = now + timedelta(seconds=pause)
+        until = now + timedelta(seconds=left)
+        message = f"{why}; outcome unknown; next try at {at:%H:%M:%S} UTC"
+        reason = Reason(kind=ReasonKind.LOST, message=message)
+        await self._move(JobState.DISCONNECTED, reason=reason, sought_until=until)
+
+    async def _give_up(self, why: str) -> None:
+        what = "kill not confirmed: " if self._stop_wanted.is_set() else ""
+        message = f"{what}{why}; outcome unknown; `remjobs resume` looks for it again"
+        reason = Reason(kind=ReasonKind.LOST, message=message)
+        await self._move(
+            JobState.DISCONNECTED,
+            reason=reason,
+            status_message=what and message,
+            sought_until=None,
+        )
+
+    # Ending it
 
     async def _settle_stop(self) -> StopReport | None:
         """Close the door to a later stop, or wait for the one under way."""
@@ -165,11 +390,13 @@ class ChildRun:
         await self._under_way.wait()
         if self._ending or self._execution is None:
             return None
-        await self._move(JobState.STOPPING)
-        report = await self._execution.stop(self._work.stop_grace)
+        execution = self._execution
+        if self.child.state is not JobState.STOPPING:
+            await self._move(JobState.STOPPING)
+        report = await execution.stop(self._work.stop_grace)
         asyncio.get_running_loop().call_later(
             _AFTER_STOP if report.confirmed else 0,
-            self._execution.abandon,
+            execution.abandon,
         )
         return report
 
@@ -180,23 +407,20 @@ class ChildRun:
             status_message="; ".join(filter(None, [how.message, *notes])),
             exit_code=how.exit_code,
             signal=how.signal,
+            sought_until=None,
         )
 
     async def _never_begun(self, exc: HostFailure) -> None:
         reason = Reason(kind=exc.reason, message=f"{self.child.host}: {exc}")
-        await self._move(JobState.FAILED, reason=reason, begin_time=None)
-
-    async def _unknown(self, why: str) -> None:
-        reason = Reason(kind=ReasonKind.LOST, message=f"{why}; outcome unknown")
-        await self._move(JobState.DISCONNECTED, reason=reason)
+        await self._move(JobState.FAILED, reason=reason, begin_time=None, sought_until=None)
 
     async def _fault(self, exc: Exception) -> None:
         """End a child that we failed: what may run on the host is not known."""
         reason = Reason(kind=ReasonKind.INTERNAL, message=f"a fault of remjobs: {exc!r}")
         begun = self.child.state is not JobState.NOT_STARTED
         state = JobState.DISCONNECTED if begun else JobState.FAILED
-        if not self.child.is_final and self.child.state is not state:
-            await self._move(state, reason=reason)
+        if not self.child.is_final:
+            await self._move(state, reason=reason, sought_until=None)
 
     async def _move(
         self,
@@ -204,12 +428,35 @@ class ChildRun:
         write: Callable[[Child], Awaitable[None]] | None = None,
         **changes: Any,
     ) -> None:
-        advance(self.child.state, state)
+        """Commit a change of state; the same state again changes what is said of it."""
+        current = self.child.state
+        if state is not current and current is JobState.SUSPENDED:
+            current = self._woken(current, state)
+        if state is not current:
+            advance(current, state)
         changed = replace(self.child, state=state, **changes)
         if changed.is_final:
             changed = replace(changed, end_time=_now())
         await (write or self._ledger.save)(changed)
         self.child = changed
+
+    @staticmethod
+    def _woken(current: JobState, state: JobState) -> JobState:
+        """Return the state by way of which held work ends or is lost without our doing."""
+        direct = state in TRANSITIONS[current]
+        return current if direct else advance(current, JobState.RUNNING)
+
+
+@asynccontextmanager
+async def _closing(session: Session) -> AsyncIterator[Session]:
+    try:
+        yield session
+    finally:
+        await session.close()
+
+
+async def _at_once(execution: Execution) -> Execution:
+    return execution
 
 
 def _now() -> datetime:

@@ -6,17 +6,17 @@ import asyncio
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 from remjobs.engine.hub import Hub
 from remjobs.engine.job import JobRun
 from remjobs.errors import UsageError
 from remjobs.model.job import Child, Reason, ReasonKind
 from remjobs.model.request import Caller
-from remjobs.model.state import JobState, Request, advance
+from remjobs.model.state import SETTLED, JobState, Request, advance
 from remjobs.store.base import NewJob, Store, StoredJob
 from remjobs.transports.base import Transport, TransportFactory
 
@@ -24,6 +24,7 @@ __all__ = ["Engine"]
 
 _log: Final = logging.getLogger(__name__)
 _IN_DOUBT: Final = frozenset({JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING})
+_BEGUN: Final = _IN_DOUBT | {JobState.SUSPENDED}
 _KILLED: Final = "the controller ended while the work ran; outcome unknown"
 _HELD_BACK: Final = (
     "held back: the controller was killed before these hosts were begun; "
@@ -54,6 +55,7 @@ class Engine:
         self._factories = transports
         self._runs: dict[int, JobRun] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._errands: set[asyncio.Task[None]] = set()
         self.receiving: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         """For each job, held by the receiver whose turn it is."""
         self.failed: asyncio.Event = asyncio.Event()
@@ -88,29 +90,36 @@ class Engine:
     async def reconcile(self) -> None:
         """Go on with what an earlier process left.
 
-        A child whose start was committed is in doubt: its work hung on a
-        connection that is gone, so what became of it is not known. Children
-        that were not begun go on by themselves if the last owner left in
-        order, else they wait for a person.
+        A child whose start was committed is in doubt. Durable work is sought on
+        its host, which knows; what hung on a connection cannot be known any
+        more. Hosts that were not begun go on, unless the last owner was killed
+        and their job hangs on connections: then they wait for a person.
         """
         for job_id in await self.store.unfinished():
             await self._take_up(await self.store.load(job_id))
 
     async def _take_up(self, stored: StoredJob) -> None:
-        lost = [
-            _disconnected(entry.child) for entry in stored.entries if entry.child.state in _IN_DOUBT
-        ]
-        if lost:
-            await self.store.save(lost)
-        states = {entry.child.state for entry in stored.entries}
-        if JobState.NOT_STARTED not in states:
+        durable = stored.work.durable
+        children = [entry.child for entry in stored.entries]
+        if not durable and (lost := [c for c in children if c.state in _IN_DOUBT]):
+            await self.store.save([_disconnected(child) for child in lost])
+        sought = durable and any(map(_is_to_be_sought, children))
+        waiting = any(child.state is JobState.NOT_STARTED for child in children)
+        if not (sought or waiting):
             return
-        if not self.store.closed_cleanly and stored.request is Request.NONE:
+        killed = not self.store.closed_cleanly
+        if waiting and killed and not durable and stored.request is Request.NONE:
             await self.store.ask(stored.job.id, Request.SUSPEND, _HELD_BACK)
         current = await self.store.load(stored.job.id)
-        run = self._launch(current)
+        run = self._launch(current, _is_to_be_sought if durable else _nobody)
         if current.request is Request.STOP:
-            await run.stop()
+            self._spawn(run.stop())
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside all else; its failure shows in the job it is about."""
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     async def start(self, new: NewJob) -> int:
         """Store a job, begin it, and return its id.
@@ -123,8 +132,13 @@ class Engine:
     async def _start(self, new: NewJob) -> int:
         stored, is_new = await self.store.add(new)
         if is_new:
-            self._launch(stored)
+            self._launch(stored, _nobody)
         return stored.job.id
+
+    @property
+    def bound_jobs(self) -> tuple[int, ...]:
+        """The ids of the jobs with work that cannot be found again once we are gone."""
+        return tuple(job_id for job_id, run in self._runs.items() if run.is_bound)
 
     def run_of(self, job_id: int) -> JobRun | None:
         """Return the run of a job that lives here."""
@@ -136,10 +150,36 @@ class Engine:
             return run.state
         return (await self.store.job(job_id)).state
 
+    async def has_settled(self, job_id: int, enough: frozenset[JobState] = SETTLED) -> bool:
+        """Whether a job is in one of these states, and nothing of it is being sought."""
+        run = self._runs.get(job_id)
+        if run is not None and run.is_sought:
+            return False
+        return await self.state(job_id) in enough
+
     async def stop(self, job_id: int) -> None:
-        """Stop a job that lives here; one that does not is left as it is."""
-        if (run := self._runs.get(job_id)) is not None:
+        """Stop a job; what was lost on its host is looked for once more."""
+        if (run := await self._revived(job_id)) is not None:
             await run.stop()
+
+    async def suspend(self, job_id: int) -> None:
+        """Hold a job that lives here."""
+        if (run := self._runs.get(job_id)) is not None:
+            await run.suspend()
+
+    async def resume(self, job_id: int) -> None:
+        """Go on with a job; what was lost on its host is looked for once more."""
+        if (run := await self._revived(job_id)) is not None:
+            await run.resume()
+
+    async def _revived(self, job_id: int) -> JobRun | None:
+        """Return a job's run; a new one if there is durable work to be sought."""
+        if job_id not in self._runs:
+            stored = await self.store.load(job_id)
+            lost = any(entry.child.state is JobState.DISCONNECTED for entry in stored.entries)
+            if job_id not in self._runs and lost and stored.work.durable:
+                self._launch(stored, _is_disconnected)
+        return self._runs.get(job_id)
 
     async def remove(self, job_id: int) -> None:
         """Forget a job that has ended."""
@@ -152,16 +192,23 @@ class Engine:
 
     async def close(self, *, cleanly: bool = True) -> None:
         """Let go of everything; what still runs is in doubt until the next reconcile."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._errands]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.store.close(cleanly=cleanly)
 
-    def _launch(self, stored: StoredJob) -> JobRun:
+    def _launch(self, stored: StoredJob, lost: Callable[[Child], bool]) -> JobRun:
         job_id = stored.job.id
         transports = self.transports(stored.caller)
-        run = JobRun(stored, self.store, transports, self.hub.notify, self._most_at_once)
+        run = JobRun(
+            stored,
+            self.store,
+            transports,
+            self.hub.notify,
+            most_at_once=self._most_at_once,
+            lost=lost,
+        )
         self._runs[job_id] = run
         task = asyncio.create_task(run.run(), name=f"job {job_id}")
         self._tasks[job_id] = task
@@ -175,6 +222,21 @@ class Engine:
             _log.critical("job %d broke off: %s", job_id, exc, exc_info=exc)
             self.failed.set()
         self.hub.notify(job_id)
+
+
+def _is_to_be_sought(child: Child) -> bool:
+    """Whether durable work was begun, and nobody gave it up."""
+    begun = child.state in _BEGUN
+    return begun or (child.state is JobState.DISCONNECTED and child.sought_until is not None)
+
+
+def _is_disconnected(child: Child) -> bool:
+    return child.state is JobState.DISCONNECTED
+
+
+def _nobody(child: Child) -> bool:
+    del child
+    return False
 
 
 def _disconnected(child: Child) -> Child:

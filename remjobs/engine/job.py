@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -27,9 +27,20 @@ class JobRun:
         store: Store,
         transports: Callable[[str], Transport],
         notify: Callable[[int], None],
+        *,
         most_at_once: int,
+        lost: Callable[[Child], bool],
     ) -> None:
-        """Prepare; ``run`` does it."""
+        """Prepare; ``run`` does it.
+
+        Args:
+            stored: The job.
+            store: Keeps it.
+            transports: By name.
+            notify: Called with the job's id after each change.
+            most_at_once: Hosts that this process can hold at a time.
+            lost: Says which children were begun by somebody and are to be sought.
+        """
         self.id = stored.job.id
         self._store = store
         self._notify = notify
@@ -39,12 +50,22 @@ class JobRun:
         self._counts = Counter(child.state for child in self._children.values())
         self.changes: list[Child] = []
         """Every child as it was after each change, in order."""
-        ledger = Ledger(intend=self._intend, save=self._save_one, append=self._append)
-        self._waiting = deque(
-            ChildRun(entry, stored.work, transports(entry.host.transport), ledger)
-            for entry in stored.entries
-            if entry.child.state is JobState.NOT_STARTED
+        ledger = Ledger(
+            intend=self._intend,
+            acknowledge=store.acknowledge,
+            save=self._save_one,
+            append=self._append,
+            offsets=store.offsets,
         )
+
+        def runs(wanted: Callable[[Child], bool]) -> Iterator[ChildRun]:
+            for entry in stored.entries:
+                if wanted(entry.child):
+                    transport = transports(entry.host.transport)
+                    yield ChildRun(entry, stored.work, transport, ledger)
+
+        self._waiting = deque(runs(lambda child: child.state is JobState.NOT_STARTED))
+        self._lost = list(runs(lost))
         self._active: set[ChildRun] = set()
         self._stopping: asyncio.Task[None] | None = None
 
@@ -58,9 +79,24 @@ class JobRun:
         """Whether something of it runs, or will without anybody's doing."""
         return bool(self._active) or (bool(self._waiting) and self._request is Request.NONE)
 
+    @property
+    def is_bound(self) -> bool:
+        """Whether something of it runs that cannot be found again once we are gone."""
+        return any(not child.outlives_us for child in self._active)
+
+    @property
+    def is_sought(self) -> bool:
+        """Whether a host of it was lost and is being looked for."""
+        return any(child.is_sought for child in self._active)
+
     async def run(self) -> None:
-        """Start children as the throttle lets them, until all have ended."""
+        """Find what was begun, then start children as the throttle lets them, to the end."""
         async with asyncio.TaskGroup() as group:
+            for child in self._lost:
+                # What runs already takes a slot, even beyond the limit.
+                self._throttle.occupy()
+                self._active.add(child)
+                group.create_task(self._run_one(child))
             while self._waiting:
                 if self._request is Request.NONE and self._throttle.take():
                     child = self._waiting.popleft()
@@ -93,14 +129,18 @@ class JobRun:
         await asyncio.gather(*stops)
 
     async def suspend(self) -> None:
-        """Start no further children."""
-        if self._request is Request.NONE and self._waiting:
+        """Start no further children, and hold those that run."""
+        if self._request is Request.NONE and self.is_busy:
             await self._ask(Request.SUSPEND)
+            await asyncio.gather(*(child.suspend() for child in tuple(self._active)))
+            self._notify(self.id)
 
     async def resume(self) -> None:
-        """Go on starting children."""
+        """Go on starting children, and with those that are held."""
         if self._request in {Request.SUSPEND, Request.HOLD}:
             await self._ask(Request.NONE)
+            await asyncio.gather(*(child.resume() for child in tuple(self._active)))
+            self._notify(self.id)
 
     async def _ask(self, request: Request) -> None:
         await self._store.ask(self.id, request)

@@ -12,7 +12,7 @@ from remjobs.engine.job import JobRun
 from remjobs.model.job import Child
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import ReceiveOptions
-from remjobs.model.state import SETTLED, JobState
+from remjobs.model.state import JobState
 from remjobs.service import Event
 from remjobs.store.base import Positions
 
@@ -26,7 +26,7 @@ async def follow(engine: Engine, job_id: int) -> AsyncIterator[Record]:
     after = 0
     while True:
         version = engine.hub.version(job_id)
-        settled = await engine.state(job_id) in SETTLED
+        settled = await engine.has_settled(job_id)
         page = await engine.store.read(job_id, after=after)
         for record in page:
             yield record
@@ -103,7 +103,7 @@ class Receiver:
         engine, job_id = self._engine, self._job_id
         while True:
             version = engine.hub.version(job_id)
-            settled = await engine.state(job_id) in SETTLED
+            settled = await engine.has_settled(job_id)
             changes = run.changes[seen:] if run is not None else []
             seen += len(changes)
             async for record in self._page_through(after=after):

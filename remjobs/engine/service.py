@@ -142,19 +142,15 @@ class EngineService:
         return await self._jobs(ids)
 
     async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
-        """Start no further children of these jobs."""
+        """Start no further children of these jobs, and hold those that run."""
         ids = self._whole(await self._select(_named(selectors)), "suspend")
-        for job_id in ids:
-            if (run := self._engine.run_of(job_id)) is not None:
-                await run.suspend()
+        await asyncio.gather(*map(self._engine.suspend, ids))
         return await self._jobs(ids)
 
     async def resume(self, selectors: Sequence[str]) -> tuple[Job, ...]:
-        """Go on starting the children of these jobs."""
+        """Go on with the children of these jobs."""
         ids = self._whole(await self._select(_named(selectors)), "resume")
-        for job_id in ids:
-            if (run := self._engine.run_of(job_id)) is not None:
-                await run.resume()
+        await asyncio.gather(*map(self._engine.resume, ids))
         return await self._jobs(ids)
 
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
@@ -190,7 +186,7 @@ class EngineService:
     async def _until(self, job_id: int, enough: frozenset[JobState]) -> None:
         while True:
             version = self._engine.hub.version(job_id)
-            if await self._engine.state(job_id) in enough:
+            if await self._engine.has_settled(job_id, enough):
                 return
             await self._engine.hub.changed(job_id, version)
 

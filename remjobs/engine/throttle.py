@@ -23,6 +23,10 @@ class Throttle:
         self._used += 1
         return True
 
+    def occupy(self) -> None:
+        """Take a slot, free or not."""
+        self._used += 1
+
     def give_back(self) -> None:
         """Free a slot that was taken."""
         self._used -= 1

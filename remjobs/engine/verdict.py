@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from remjobs.model.job import Reason, ReasonKind
 from remjobs.model.state import JobState
-from remjobs.transports.base import Exited, Lost, Outcome, Signaled, StopReport
+from remjobs.transports.base import (
+    Exited,
+    Lost,
+    Outcome,
+    Rebooted,
+    Signaled,
+    StopReport,
+    Unknown,
+)
 
 __all__ = ["Verdict", "verdict"]
 
@@ -35,7 +43,8 @@ def verdict(
         stop: What a stop found on the host, if there was one.
     """
     natural = _natural(outcome, success_codes)
-    if stop is None or (stop.confirmed and not stop.signalled and not isinstance(outcome, Lost)):
+    unknown = isinstance(outcome, Lost | Unknown)
+    if stop is None or (stop.confirmed and not stop.signalled and not unknown):
         return natural
     if stop.confirmed:
         return Verdict(
@@ -64,6 +73,9 @@ def _natural(outcome: Outcome, success_codes: frozenset[int]) -> Verdict:
         case Signaled(name):
             reason = Reason(kind=ReasonKind.SIGNAL, message=f"killed by signal {name}")
             return Verdict(state=JobState.FAILED, reason=reason, signal=name)
-        case Lost(message):
+        case Rebooted():
+            reason = Reason(kind=ReasonKind.LOST, message="the host was restarted while it ran")
+            return Verdict(state=JobState.FAILED, reason=reason)
+        case Lost(message) | Unknown(message):
             reason = Reason(kind=ReasonKind.LOST, message=f"{message}; outcome unknown")
             return Verdict(state=JobState.DISCONNECTED, reason=reason)

@@ -67,6 +67,8 @@ class Child:
     begin_time: datetime | None = None
     """When the work was sent; None where it never began."""
     end_time: datetime | None = None
+    sought_until: datetime | None = None
+    """While Disconnected: until when its host is tried again; None when it is not."""
 
     @property
     def is_final(self) -> bool:

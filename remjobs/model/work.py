@@ -10,10 +10,13 @@ from typing import Final
 
 from remjobs.errors import UsageError
 
-__all__ = ["DEFAULT_OUTPUT_LIMIT", "Command", "Script", "Work"]
+__all__ = ["DEFAULT_OUTPUT_LIMIT", "DEFAULT_RECONNECT", "Command", "Script", "Work"]
 
 DEFAULT_OUTPUT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of output kept for each child; the rest is counted and dropped."""
+
+DEFAULT_RECONNECT: Final = 600.0
+"""Seconds for which a host that was lost is sought."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -76,6 +79,10 @@ class Work:
     """Seconds between the gentle signal of a stop and the kill."""
     success_codes: frozenset[int] = frozenset({0})
     """Exit codes that count as success."""
+    durable: bool = False
+    """Run apart from the connection, and be found again after it was cut."""
+    reconnect_for: float = DEFAULT_RECONNECT
+    """Seconds for which a host that was lost is sought, if the work is durable."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be carried to a host as it is."""
@@ -95,8 +102,8 @@ class Work:
         if self.shell is not None and not self.shell.strip():
             msg = "the shell's name is empty"
             raise UsageError(msg)
-        if self.output_limit < 0 or self.stop_grace < 0:
-            msg = "the output limit and the stop grace cannot be negative"
+        if self.output_limit < 0 or self.stop_grace < 0 or self.reconnect_for < 0:
+            msg = "the output limit, the stop grace and the reconnect time cannot be negative"
             raise UsageError(msg)
 
     @property

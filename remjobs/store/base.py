@@ -49,6 +49,8 @@ class Entry:
     child: Child
     host: Host
     key: UUID
+    acknowledged: bool = False
+    """The host has said that it has the work; it cannot have never started since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,14 @@ class Store(Protocol):
             StoreFenced: It was intended already, or the child is not waiting
                 to be started any more.
         """
+        ...
+
+    async def acknowledge(self, child: Child) -> None:
+        """Note that a child's host has said that it has the work."""
+        ...
+
+    async def offsets(self, child: Child) -> Mapping[Stream, int]:
+        """Return where each stream of a child goes on behind what is stored (bytes)."""
         ...
 
     async def save(self, children: Sequence[Child]) -> None:

@@ -10,7 +10,7 @@ from remjobs.errors import StoreDamaged
 
 __all__ = ["HEAD", "migrate", "revision"]
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest revision in migrations/versions."""
 
 

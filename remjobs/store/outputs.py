@@ -110,6 +110,18 @@ class Outputs:
                 found[child] = {stream: seq for stream, seq in rows}  # noqa: C416 - rows, not pairs
         return found
 
+    def offsets(self, job_id: int, child_id: int) -> dict[str, int]:
+        """Return where each stream of a child goes on behind what is stored."""
+        if not self.path(job_id).exists():
+            return {}
+        behind = func.max(output.c.off + func.length(output.c.data))
+        query = select(output.c.stream, behind).where(output.c.child == child_id)
+        with self._database(job_id).read() as connection:
+            if not _is_prepared(connection):
+                return {}
+            rows = connection.execute(query.group_by(output.c.stream))
+            return {stream: behind for stream, behind in rows}  # noqa: C416 - rows, not pairs
+
     def path(self, job_id: int) -> Path:
         """Return where a job's output lies."""
         return self._folder / f"{job_id}.db"

@@ -89,6 +89,7 @@ def new_child_values(child_id: int, job_id: int, host: Host) -> dict[str, Any]:
         "host": host.name,
         "transport": host.transport,
         "settings": msgspec.to_builtins(host),
+        "acknowledged": False,
         "told": False,
         "has_more": True,
         "positions": {},
@@ -109,6 +110,7 @@ def child_values(child: Child) -> dict[str, Any]:
         "attempt": child.attempt,
         "begin_time": seconds(child.begin_time),
         "end_time": seconds(child.end_time),
+        "sought_until": seconds(child.sought_until),
     }
 
 
@@ -131,6 +133,7 @@ def child_of(row: Row[Any], command: str) -> Child:
         attempt=row.attempt,
         begin_time=moment(row.begin_time),
         end_time=moment(row.end_time),
+        sought_until=moment(row.sought_until),
     )
 
 
@@ -140,6 +143,7 @@ def entry_of(row: Row[Any], command: str) -> Entry:
         child=child_of(row, command),
         host=decode(row.settings, Host),
         key=UUID(row.key),
+        acknowledged=bool(row.acknowledged),
     )
 
 

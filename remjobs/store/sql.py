@@ -128,6 +128,16 @@ class SqlStore:
         """Commit the intent to start a child; only one can intend an attempt."""
         await self._writer.write(_CATALOG, partial(_intend, child))
 
+    async def acknowledge(self, child: Child) -> None:
+        """Note that a child's host has said that it has the work."""
+        change = update(children).where(children.c.id == child.id).values(acknowledged=True)
+        await self._writer.write(_CATALOG, lambda c: c.execute(change) and None)
+
+    async def offsets(self, child: Child) -> Mapping[Stream, int]:
+        """Return where each stream of a child goes on behind what is stored."""
+        ask = partial(self._outputs.offsets, child.parent_id, child.id)
+        return {Stream(stream): behind for stream, behind in (await self._in_reader(ask)).items()}
+
     async def save(self, children: Sequence[Child]) -> None:
         """Write children as they are now."""
         await self._writer.write(_CATALOG, partial(self._save, tuple(children)))

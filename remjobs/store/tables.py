@@ -91,6 +91,8 @@ children = Table(
     Column("attempt", Integer, nullable=False),
     Column("begin_time", Float),
     Column("end_time", Float),
+    Column("sought_until", Float),
+    Column("acknowledged", Boolean, nullable=False),
     Column("has_more", Boolean, nullable=False),
     Column("told", Boolean, nullable=False),
     Column("positions", JSON, nullable=False),
@@ -98,7 +100,7 @@ children = Table(
 )
 """The ledger. ``positions`` and ``ends`` map a stream to a sequence number: what
 was received of it, and, once the child has ended, its last record. Times are
-seconds since the epoch."""
+seconds since the epoch. ``acknowledged``: the host said that it has the work."""
 
 outputs = MetaData()
 

@@ -25,13 +25,17 @@ __all__ = [
     "Exited",
     "HostFailure",
     "Lost",
+    "NeverStarted",
     "Outcome",
     "OutcomeUnknown",
+    "Rebooted",
     "Session",
     "Signaled",
     "StopReport",
+    "SweepReport",
     "Transport",
     "TransportFactory",
+    "Unknown",
 ]
 
 
@@ -52,6 +56,12 @@ class OutcomeUnknown(RemjobsError):
     kind = "outcome-unknown"
 
 
+class NeverStarted(RemjobsError):
+    """The host knows nothing of a key: its work did not begin there."""
+
+    kind = "never-started"
+
+
 @dataclass(frozen=True, slots=True)
 class Exited:
     """The work ended with an exit status."""
@@ -68,24 +78,48 @@ class Signaled:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection went before the work ended; it may still run."""
+    """The connection went before the work ended; it may still run, and be adopted."""
 
     message: str
 
 
-Outcome = Exited | Signaled | Lost
+@dataclass(frozen=True, slots=True)
+class Rebooted:
+    """The host was restarted while the work ran, and ended it so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The host was asked, and cannot say how the work ended."""
+
+    message: str
+
+
+Outcome = Exited | Signaled | Lost | Rebooted | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopReport:
-    """What a stop found and did on the host."""
+    """What a stop (suspend, resume) found and did on the host."""
 
     confirmed: bool
-    """No process of the work is left there."""
+    """No process of the work is left there (not held, held)."""
     signalled: int = 0
     """How many processes were signalled; 0 means it had ended by itself."""
     message: str = ""
     """What stood in the way, where it is not confirmed."""
+    answered: bool = True
+    """The host was reached and said so itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReport:
+    """What was cleaned on a host."""
+
+    swept: int
+    """Keys whose folders were removed."""
+    kept: int
+    """Keys that run, or that are too young."""
 
 
 class Execution(Protocol):
@@ -116,6 +150,21 @@ class Execution(Protocol):
         """
         ...
 
+    async def suspend(self) -> StopReport:
+        """Hold the whole process tree, and confirm that it is held."""
+        ...
+
+    async def resume(self) -> StopReport:
+        """Let the whole process tree go on."""
+        ...
+
+    async def release(self) -> None:
+        """Tell the host that the outcome is stored: it may forget all but the key.
+
+        Never fails; what could not be cleaned is swept by its age later.
+        """
+        ...
+
     def abandon(self) -> None:
         """Listen no more: the iteration ends, the outcome is ``Lost``."""
         ...
@@ -127,6 +176,9 @@ class Session(Protocol):
     async def start(self, key: UUID, work: Work) -> Execution:
         """Start work under a key that names this execution for ever.
 
+        Durable work goes on without the session. Once it is returned here, the
+        host has said that it began; starting its key again follows it.
+
         Raises:
             HostFailure: It was certainly not started.
             OutcomeUnknown: It may have been started.
@@ -134,10 +186,24 @@ class Session(Protocol):
         ...
 
     async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> Execution:
-        """Go on with work started earlier, from these offsets.
+        """Go on with durable work started earlier, from these offsets (bytes).
 
         Raises:
+            NeverStarted: The host knows nothing of this key.
+            HostFailure: The host could not be asked just now.
             OutcomeUnknown: This host or way of running cannot say.
+        """
+        ...
+
+    async def stop(self, key: UUID, grace: float) -> StopReport:
+        """End what runs under a durable key, and keep it from ever beginning here."""
+        ...
+
+    async def sweep(self, days: float) -> SweepReport:
+        """Remove from the host what ended more than so many days ago.
+
+        Raises:
+            HostFailure: The host could not be asked.
         """
         ...
 

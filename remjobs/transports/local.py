@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
 
@@ -18,8 +19,8 @@ from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.transports.base import Exited, HostFailure, Signaled
 from remjobs.transports.flow import Flow
-from remjobs.transports.posix import PosixSession
-from remjobs.transports.shells import Launch
+from remjobs.transports.posix.channel import Launch
+from remjobs.transports.posix.session import PosixSession
 
 __all__ = ["LocalTransport"]
 
@@ -34,6 +35,7 @@ class _Process(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        self._gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.SubprocessTransport, transport)
@@ -59,6 +61,7 @@ class _Process(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """All pipes are closed and the process has ended."""
+        self._gone.set()
         self._writable.set()
         if self._transport is not None:
             self._transport.close()
@@ -100,6 +103,14 @@ class _Process(asyncio.SubprocessProtocol):
             pipe = self._transport.get_pipe_transport(descriptor)
             if pipe is not None:
                 pipe.close()
+
+    async def dismiss(self) -> None:
+        """Close the pipes, kill the process, and wait until it is gone."""
+        self.close()
+        if self._transport is not None and not self._gone.is_set():
+            with suppress(ProcessLookupError):
+                self._transport.kill()
+            await self._gone.wait()
 
 
 def _signaled(number: int) -> Signaled:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support.sshd import need_root, running, wait_for
+from support.sshd import need_root, running, wait_for, world_writable
 
 from remjobs.api import Jobs
 from remjobs.controller.client import ControllerClient
@@ -123,16 +123,11 @@ def test_it_ends_when_idle_and_not_while_work_runs(cli):
     assert cli("get", "1", "--json").json["state"] == "Completed"
 
 
-def test_work_begun_under_a_killed_controller_is_unknown(cli, sshd):
+def test_attached_work_under_a_killed_controller_is_unknown(cli, sshd):
     """The next command says so; hosts not begun wait for a person, and nothing runs twice."""
-    log = cli.cwd.parent / "log"
-    log.touch()
-    log.chmod(0o666)
-    for folder in log.parents:
-        if str(folder).startswith("/tmp/"):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    log = world_writable(cli.cwd.parent / "log")
     cli.ok(
-        *("start", *sshd.options_for_cli(), "-t", "127.0.1.[1-3]", "-f", "1"),
+        *("start", "--attached", *sshd.options_for_cli(), "-t", "127.0.1.[1-3]", "-f", "1"),
         *("--command", f"echo ran >> {log}; sleep 2"),
     )
     wait_for(lambda: log.read_text() == "ran\n", "the first host works")
@@ -149,9 +144,9 @@ def test_work_begun_under_a_killed_controller_is_unknown(cli, sshd):
     assert cli("receive", "1").code == 0
 
 
-def test_stop_refuses_while_work_runs_unless_forced(cli):
+def test_stop_refuses_while_attached_work_runs_unless_forced(cli):
     """Which job, and what --force means."""
-    cli.ok("start", "--", "sleep", "77")
+    cli.ok("start", "--attached", "--", "sleep", "77")
     done = cli("controller", "stop")
     assert done.code == 70
     assert "job 1 still runs" in done.err
@@ -241,7 +236,7 @@ def test_a_busy_controller_of_another_build_goes_on_serving(cli, other_version):
     client = ControllerClient(Paths(cli.home), build="0.0.1")
 
     async def begin():
-        return await Jobs(client).start("sleep 60")
+        return await Jobs(client).start("sleep 60", durable=False)
 
     job = asyncio.run(begin())
     assert cli("list", "--json").json[0]["state"] == "Running"
@@ -250,18 +245,56 @@ def test_a_busy_controller_of_another_build_goes_on_serving(cli, other_version):
     cli.ok("stop", job.id)
 
 
+def test_a_controller_of_another_build_hands_durable_work_over(cli, other_version, sshd):
+    """An upgrade: the old one leaves, the new one finds the work where it was."""
+    old = other_version()
+    log = world_writable(cli.cwd.parent / "log")
+    work = f"echo begun >>{log}; echo before; sleep 3; echo after; exit 3"
+
+    async def begin():
+        jobs = Jobs(ControllerClient(Paths(cli.home), build="0.0.1"))
+        local = await jobs.start(work)
+        remote = await jobs.start(work, on=[sshd.host(1), sshd.host(2)])
+        return local, remote
+
+    asyncio.run(begin())
+    wait_for(lambda: log.read_text() == "begun\n" * 3, "the work begins")
+    assert cli("wait", "1", "3").code == 1
+    assert old.wait(timeout=10) == 0
+    assert cli.status()["build"] != "0.0.1"
+    for job in cli("get", "1", "3", "--json").json:
+        assert {(c["state"], c["exit_code"]) for c in job["children"]} == {("Failed", 3)}
+    assert cli.ok("receive", "1") == "before\nafter\n"
+    assert log.read_text() == "begun\n" * 3
+
+
+def test_a_stopped_controllers_durable_work_is_found_again(cli):
+    """It needs no force, says what goes on, and the next command finds it."""
+    cli.ok("start", "--", "sh", "-c", "echo a; sleep 2; echo b")
+    wait_for(lambda: cli.ok("receive", "1", "--keep") == "a\n", "the work begins")
+    done = cli("controller", "stop")
+    assert done.code == 0
+    assert "job 1 had not ended" in done.err
+    assert controllers(cli.home) == []
+    assert cli("wait", "1").code == 0
+    assert cli.ok("receive", "1") == "a\nb\n"
+
+
 def test_a_busy_controller_of_another_interface_is_explained(cli, other_version):
     """With its version and what keeps it; status and stop work all the same."""
     other_version(api="0")
     paths = Paths(cli.home)
 
     async def begin():
-        return await Jobs(ControllerClient(paths, api="0", build="0.0.1")).start("sleep 60")
+        return await Jobs(ControllerClient(paths, api="0", build="0.0.1")).start(
+            "sleep 60",
+            durable=False,
+        )
 
     asyncio.run(begin())
     done = cli("list")
     assert done.code == 70
-    assert "is remjobs 0.0.1 with jobs 1 running" in done.err
+    assert "is remjobs 0.0.1 with jobs 1 attached to it" in done.err
     assert done.err.count("\n") == 1
 
     async def ask():

@@ -12,7 +12,7 @@ from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Command, Work
 from remjobs.testing import MemoryHost, MemoryTransport
-from remjobs.transports.base import Exited, Lost, OutcomeUnknown, Signaled
+from remjobs.transports.base import Exited, Lost, NeverStarted, Signaled, Unknown
 from remjobs.transports.local import LocalTransport
 from remjobs.transports.ssh import SshTransport
 
@@ -50,6 +50,12 @@ class Place:
         return self.host(name), Work(command=Command(text=WORKS[name][0]), **more)
 
 
+@pytest.fixture(params=[False, True], ids=["attached", "durable"])
+def durable(request):
+    """Both ways to run."""
+    return request.param
+
+
 @pytest.fixture(params=["memory", "local", "ssh"])
 def place(request):
     """Each transport in turn."""
@@ -84,9 +90,9 @@ async def ran(place, name, **more):
     return Ran(chunks, outcome)
 
 
-async def test_output_comes_from_both_streams_without_gaps(place):
+async def test_output_comes_from_both_streams_without_gaps(place, durable):
     """Bytes as they are, offsets from 0 per stream, then the exit."""
-    result = await ran(place, "both streams")
+    result = await ran(place, "both streams", durable=durable)
     assert result.joined(OUT) == b"ac\xff\n"
     assert result.joined(ERR) == b"b"
     assert result.outcome == Exited(0)
@@ -101,33 +107,33 @@ async def test_output_comes_from_both_streams_without_gaps(place):
     ("name", "outcome"),
     [("silence", Exited(0)), ("exit 3", Exited(3)), ("signal", Signaled("KILL"))],
 )
-async def test_the_outcome_is_told(place, name, outcome):
+async def test_the_outcome_is_told(place, name, outcome, durable):
     """Exit code or signal, nothing in between."""
-    result = await ran(place, name)
+    result = await ran(place, name, durable=durable)
     assert (result.outcome, result.chunks) == (outcome, [])
 
 
-async def test_input_arrives_exactly_and_ends(place):
+async def test_input_arrives_exactly_and_ends(place, durable):
     """Binary input of some size comes back as it was sent; then end of file."""
     data = bytes(range(256)) * 2000
-    assert (await ran(place, "echo", input=data)).joined(OUT) == data
+    assert (await ran(place, "echo", input=data, durable=durable)).joined(OUT) == data
 
 
-async def test_input_that_nobody_reads_hinders_nothing(place):
+async def test_input_that_nobody_reads_hinders_nothing(place, durable):
     """Work that ends without reading megabytes of input has its own outcome."""
-    assert (await ran(place, "deaf", input=bytes(4_000_000))).outcome == Exited(0)
+    assert (await ran(place, "deaf", input=bytes(4_000_000), durable=durable)).outcome == Exited(0)
 
 
-async def test_much_output_arrives_whole(place):
+async def test_much_output_arrives_whole(place, durable):
     """Three megabytes, none lost."""
-    assert len((await ran(place, "much")).joined(OUT)) == 3_000_000
+    assert len((await ran(place, "much", durable=durable)).joined(OUT)) == 3_000_000
 
 
-async def begun(place):
+async def begun(place, key=None, **more):
     """Start work without end, wait for its first output, and go on listening."""
-    host, work = place.work("endless")
+    host, work = place.work("endless", **more)
     session = await place.transport.connect(host, None)
-    execution = await session.start(uuid4(), work)
+    execution = await session.start(key or uuid4(), work)
     first = asyncio.Event()
 
     async def listen():
@@ -139,9 +145,9 @@ async def begun(place):
     return session, execution, listening
 
 
-async def test_stop_ends_the_work_and_confirms_it(place):
+async def test_stop_ends_the_work_and_confirms_it(place, durable):
     """The iteration ends, the outcome is told, and the report is confirmed."""
-    session, execution, listening = await begun(place)
+    session, execution, listening = await begun(place, durable=durable)
     report = await execution.stop(2)
     await asyncio.wait_for(listening, 5)
     assert report.confirmed
@@ -150,9 +156,9 @@ async def test_stop_ends_the_work_and_confirms_it(place):
     await session.close()
 
 
-async def test_stop_of_what_has_ended_signals_nothing(place):
+async def test_stop_of_what_has_ended_signals_nothing(place, durable):
     """A stop that comes too late finds nothing, and says so."""
-    host, work = place.work("silence")
+    host, work = place.work("silence", durable=durable)
     session = await place.transport.connect(host, None)
     execution = await session.start(uuid4(), work)
     assert [chunk async for chunk in execution] == []
@@ -161,9 +167,9 @@ async def test_stop_of_what_has_ended_signals_nothing(place):
     await session.close()
 
 
-async def test_abandoned_work_is_lost(place):
+async def test_abandoned_work_is_lost(place, durable):
     """Who listens no more knows nothing of the outcome."""
-    session, execution, listening = await begun(place)
+    session, execution, listening = await begun(place, durable=durable)
     execution.abandon()
     await asyncio.wait_for(listening, 5)
     assert isinstance(await execution.outcome(), Lost)
@@ -171,12 +177,126 @@ async def test_abandoned_work_is_lost(place):
     await session.close()
 
 
-async def test_attached_work_cannot_be_adopted(place):
-    """Its connection is gone; anything but 'unknown' would be a guess."""
+async def test_work_is_held_and_goes_on(place, durable):
+    """Both are confirmed; the work does not end by it."""
+    session, execution, listening = await begun(place, durable=durable)
+    for report in (await execution.suspend(), await execution.resume()):
+        assert report.confirmed, report
+        assert report.signalled >= 1
+    assert not listening.done()
+    assert (await execution.stop(2)).confirmed
+    await asyncio.wait_for(listening, 5)
+    await session.close()
+
+
+async def test_what_has_ended_cannot_be_held(place, durable):
+    """And the report says so."""
+    host, work = place.work("silence", durable=durable)
+    session = await place.transport.connect(host, None)
+    execution = await session.start(uuid4(), work)
+    assert [chunk async for chunk in execution] == []
+    assert not (await execution.suspend()).confirmed
+    await session.close()
+
+
+# Durable work
+
+
+async def read(execution):
+    """Return each stream's bytes, and the outcome."""
+    streams = {OUT: b"", ERR: b""}
+    async for chunk in execution:
+        streams[chunk.stream] += chunk.data
+    return streams, await execution.outcome()
+
+
+async def test_a_key_that_never_began_is_known_as_such(place):
+    """Then it may safely be started."""
     host, _ = place.work("silence")
     session = await place.transport.connect(host, None)
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(NeverStarted):
         await session.adopt(uuid4(), {OUT: 0})
+    await session.close()
+
+
+@pytest.mark.parametrize("offsets", [{}, {OUT: 1}, {OUT: 4, ERR: 1}])
+async def test_ended_work_is_adopted_at_the_exact_byte(place, offsets):
+    """In another session: the rest of each stream, then the outcome."""
+    host, work = place.work("both streams", durable=True)
+    key = uuid4()
+    first = await place.transport.connect(host, None)
+    await read(await first.start(key, work))
+    await first.close()
+    second = await place.transport.connect(host, None)
+    streams, outcome = await read(await second.adopt(key, offsets))
+    await second.close()
+    assert streams == {OUT: b"ac\xff\n"[offsets.get(OUT, 0) :], ERR: b"b"[offsets.get(ERR, 0) :]}
+    assert outcome == Exited(0)
+
+
+async def test_running_work_is_adopted_and_stopped(place):
+    """The session that started it is closed; the next one follows and ends it."""
+    key = uuid4()
+    session, _, listening = await begun(place, key, durable=True)
+    await session.close()
+    await asyncio.wait_for(listening, 5)
+    host, _ = place.work("endless")
+    again = await place.transport.connect(host, None)
+    execution = await again.adopt(key, {OUT: 6})
+    reading = asyncio.create_task(read(execution))
+    assert (await execution.suspend()).confirmed
+    assert (await execution.resume()).confirmed
+    assert (await execution.stop(2)).confirmed
+    assert await asyncio.wait_for(reading, 5) == ({OUT: b"", ERR: b""}, Signaled("TERM"))
+    await again.close()
+
+
+async def test_a_key_that_is_started_twice_is_followed(place):
+    """The second start gives the first one's output and outcome."""
+    host, work = place.work("both streams", durable=True)
+    key = uuid4()
+    session = await place.transport.connect(host, None)
+    one, two = await session.start(key, work), await session.start(key, work)
+    results = [await read(one), await read(two)]
+    assert results == [({OUT: b"ac\xff\n", ERR: b"b"}, Exited(0))] * 2
+    await session.close()
+
+
+async def test_released_work_is_not_known_any_more_and_never_runs_again(place):
+    """The host has forgotten all but the key."""
+    host, work = place.work("both streams", durable=True)
+    key = uuid4()
+    session = await place.transport.connect(host, None)
+    execution = await session.start(key, work)
+    await read(execution)
+    await execution.release()
+    for late in (await session.adopt(key, {}), await session.start(key, work)):
+        assert isinstance((await read(late))[1], Unknown)
+    await session.close()
+
+
+async def test_a_key_that_was_stopped_before_it_came_never_begins(place):
+    """Whoever comes late with it finds it taken."""
+    host, work = place.work("silence", durable=True)
+    key = uuid4()
+    session = await place.transport.connect(host, None)
+    report = await session.stop(key, 1)
+    assert (report.confirmed, report.signalled) == (True, 0)
+    assert not isinstance((await read(await session.start(key, work)))[1], Exited)
+    await session.close()
+
+
+async def test_a_sweep_leaves_what_runs(place):
+    """However old; and says what it did."""
+    session, execution, listening = await begun(place, durable=True)
+    _, work = place.work("endless", durable=True)
+    other = await session.start(uuid4(), work)
+    assert (await other.stop(1)).confirmed
+    report = await session.sweep(0)
+    assert report.swept >= 1
+    assert report.kept >= 1
+    assert (await execution.stop(1)).confirmed
+    await asyncio.wait_for(listening, 5)
     await session.close()
 
 

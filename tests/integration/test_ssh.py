@@ -21,8 +21,8 @@ from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Command, Script, Work
 from remjobs.transports.base import Exited, HostFailure, Lost
-from remjobs.transports.posix import _output
-from remjobs.transports.shells import stopper
+from remjobs.transports.posix.channel import said_by
+from remjobs.transports.posix.programs import controller
 from remjobs.transports.ssh import SshTransport
 from remjobs.transports.ssh.config import resolve
 
@@ -157,10 +157,10 @@ async def test_a_kill_that_is_not_possible_is_not_confirmed(sshd, sudoer):
 
 async def test_a_reused_pid_is_not_killed(sshd):
     """The leader's start time tells it from another process with its number."""
-    launch = stopper(str(uuid4()), str(os.getpid()), "12345", "-", "0")
+    launch = controller("stop", str(uuid4()), str(os.getpid()), "12345", "-", "0")
     async with running(sshd.host(), text("sleep 5")) as run:
-        async with run.execution._beside(launch) as channel:
-            said = await _output(channel)
+        async with run.session._beside(launch) as channel:
+            said = await said_by(channel)
         await run.execution.stop(0)
     assert said == "gone 0"
 

@@ -31,6 +31,7 @@ class Cli:
         self.environment = {
             **{k: v for k, v in os.environ.items() if k != "SSH_AUTH_SOCK"},
             "REMJOBS_HOME": str(home),
+            "REMJOBS_SPOOL": str(cwd / "spool"),
             "REMJOBS_INVENTORY": str(cwd / "no-default-inventory"),
             "COLUMNS": "200",
         }

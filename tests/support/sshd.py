@@ -36,6 +36,16 @@ def wait_for(condition, what, timeout=10.0):
     return found
 
 
+def world_writable(path):
+    """Make a file that work under any account can write to."""
+    path.touch()
+    path.chmod(0o666)
+    for folder in path.parents:
+        if str(folder).startswith("/tmp/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    return path
+
+
 def need_root(why):
     """Leave a test out, and say so, where only root could run it."""
     if os.getuid() != 0:

@@ -336,16 +336,16 @@ async def test_two_stops_at_once_end_the_same(lab):
 
 
 async def test_a_suspended_job_starts_no_more_until_resumed(lab):
-    """Those that run go on; the rest wait, and the parent says so."""
+    """Those that run are held on their hosts; the rest wait, and the parent says so."""
     gate = lab.fleet.behaviour("h1").gate = asyncio.Event()
     job = await lab.start(3, throttle_limit=1)
     await lab.until(lambda: lab.fleet.starts)
-    assert (await lab.jobs.suspend(job))[0].state is S.SUSPENDING
-    gate.set()
+    assert (await lab.jobs.suspend(job))[0].state is S.SUSPENDED
     [suspended] = await lab.jobs.wait(job)
-    assert suspended.state is S.SUSPENDED
-    assert states(suspended) == [S.COMPLETED, S.NOT_STARTED, S.NOT_STARTED]
-    await lab.jobs.resume(job)
+    assert states(suspended) == [S.SUSPENDED, S.NOT_STARTED, S.NOT_STARTED]
+    [resumed] = await lab.jobs.resume(job)
+    assert states(resumed) == [S.RUNNING, S.NOT_STARTED, S.NOT_STARTED]
+    gate.set()
     assert (await lab.jobs.wait(job))[0].state is S.COMPLETED
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remjobs.model.work import Command, Script, Work
-from remjobs.transports.shells import attached, marker, stopper
+from remjobs.transports.posix.programs import attached, controller, marker
 
 KEY = UUID(int=7)
 words = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20)
@@ -160,10 +160,10 @@ def test_a_tilde_is_the_home_on_the_host(tmp_path):
 
 def test_the_stop_finds_nothing_where_nothing_is():
     """And signals nobody."""
-    assert run(stopper(str(KEY), "999999999", "1", "-", "0")).stdout == b"gone 0\n"
+    assert run(controller("stop", str(KEY), "999999999", "1", "-", "0")).stdout == b"gone 0\n"
 
 
 def test_the_stop_knows_a_restarted_host():
     """Another boot id: whatever ran is gone."""
     words = (str(KEY), "1", "1", "00000000-0000-4000-8000-000000000000", "0")
-    assert run(stopper(*words)).stdout == b"rebooted\n"
+    assert run(controller("stop", *words)).stdout == b"rebooted\n"

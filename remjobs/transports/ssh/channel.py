@@ -79,3 +79,7 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         if self._channel is not None:
             self._channel.close()
         self.flow.close("the output was let go of")
+
+    async def dismiss(self) -> None:
+        """Close the channel; what follows work on the host ends when it finds that out."""
+        self.close()

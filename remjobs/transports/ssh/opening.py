@@ -17,7 +17,7 @@ from asyncssh.constants import (
 
 from remjobs.model.job import ReasonKind
 from remjobs.transports.base import HostFailure, OutcomeUnknown
-from remjobs.transports.shells import Launch
+from remjobs.transports.posix.channel import Launch
 from remjobs.transports.ssh.channel import SshChannel
 
 __all__ = ["Beside", "Closer", "Opener"]

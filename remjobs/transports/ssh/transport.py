@@ -17,7 +17,7 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.transports.base import HostFailure
-from remjobs.transports.posix import PosixSession
+from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
 from remjobs.transports.ssh.opening import Beside, Closer, Opener

@@ -1,0 +1,53 @@
+"""Where a program's own output begins, after whatever a login prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from remjobs.model.job import ReasonKind
+from remjobs.transports.base import Exited, HostFailure, Outcome
+
+__all__ = ["Opening", "ended_early"]
+
+_NOISE_KEPT: Final = 400
+
+
+class Opening:
+    """Splits a stream into the noise before the program's first line, and the rest."""
+
+    def __init__(self, word: bytes) -> None:
+        """Wait for a line that begins with this word."""
+        self._word = word
+        self._held = b""
+        self.line: bytes | None = None
+        """What stands behind the word in that line."""
+
+    @property
+    def noise(self) -> str:
+        """What came instead of the line, for a message."""
+        return self._held[-_NOISE_KEPT:].decode("utf-8", "replace").strip()
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes and return those that come after the line."""
+        if self.line is not None:
+            return data
+        self._held += data
+        start = self._held.find(self._word)
+        end = self._held.find(b"\n", start)
+        if start < 0 or end < 0:
+            # A login message of any length stays noise; keep its last part only.
+            if start < 0:
+                self._held = self._held[-max(_NOISE_KEPT, len(self._word)) :]
+            return b""
+        self.line = self._held[start + len(self._word) : end].strip()
+        rest, self._held = self._held[end + 1 :], b""
+        return rest
+
+
+def ended_early(outcome: Outcome | None, openings: Iterable[Opening]) -> HostFailure:
+    """Say what a login said that ended without running our program."""
+    how = f"exit {outcome.code}" if isinstance(outcome, Exited) else f"{outcome}"
+    said = next((opening.noise for opening in openings if opening.noise), "")
+    msg = f"the login shell ended before the work began ({how})"
+    return HostFailure(ReasonKind.REFUSED, f"{msg}: {said}" if said else msg)
