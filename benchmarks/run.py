@@ -141,6 +141,52 @@ async def bench_hosts(home: Path, hosts: list[Host]) -> bool:
     )
 
 
+async def bench_durable(home: Path, hosts: list[Host]) -> bool:
+    """Time ``true`` on many hosts both ways, and the client's share of the processors.
+
+    On loopback the hosts' own work shares our processors.
+    """
+    wall: dict[bool, list[float]] = {False: [], True: []}
+    cpu: dict[bool, list[float]] = {False: [], True: []}
+    async with remjobs.open(home) as jobs:
+        await jobs.run("true", on=hosts[:THROTTLE], durable=True)
+        status: Any = await ControllerClient(Paths(home)).status()
+        for _ in range(ROUNDS):
+            for durable in (False, True):
+                began, spent = time.perf_counter(), cpu_seconds(status["pid"])
+                job = await jobs.run("true", on=hosts, throttle_limit=THROTTLE, durable=durable)
+                wall[durable].append(time.perf_counter() - began)
+                cpu[durable].append(cpu_seconds(status["pid"]) - spent)
+                assert job.state is JobState.COMPLETED, job.reason
+    good = []
+    for what, took, goal in (("wall", wall, 2.0), ("client CPU", cpu, 1.5)):
+        attached, durable = statistics.median(took[False]), statistics.median(took[True])
+        ratio = durable / attached
+        value = f"{durable:.2f} s / {attached:.2f} s = {ratio:.2f}"
+        label = f"{len(hosts)} hosts x true, durable against attached: {what}"
+        good.append(line(label, value, f"<= {goal}", ratio <= goal))
+    return all(good)
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time a process has used (proc(5): utime, stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def bench_latency(home: Path, host: Host) -> bool:
+    """Time from a write on the host to the record at the client, one clock for both."""
+    late = []
+    command = "for i in 1 2 3 4 5 6 7 8 9 10; do date +%s.%N; sleep 0.2; done"
+    async with remjobs.open(home) as jobs:
+        job = await jobs.start(command, on=[host])
+        async for record in jobs.follow(job.id):
+            now = time.time()
+            late += [now - float(stamp) for stamp in record.data.split()]
+    value = f"{statistics.median(late) * 1000:.0f} ms, worst {max(late) * 1000:.0f}"
+    return line("durable: from the work's write to the client", value, "< 300 ms", max(late) < 0.3)
+
+
 async def bench_children(home: Path, hosts: list[Host]) -> bool:
     """Look at the controller's memory after a job of many children."""
     async with remjobs.open(home) as jobs:
@@ -192,6 +238,8 @@ def main() -> None:
         with state() as home:
             results.append(asyncio.run(bench_hosts(home, hosts[:HOSTS])))
             results.append(bench_list(home))
+            results.append(asyncio.run(bench_durable(home, hosts[:HOSTS])))
+            results.append(asyncio.run(bench_latency(home, hosts[0])))
         with state() as home:
             results.append(asyncio.run(bench_children(home, hosts)))
         with state() as home:
