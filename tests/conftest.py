@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from support.cli import Cli
@@ -37,15 +38,26 @@ def make_sshd(user, tmp_path):
     """Start further servers with options of a test's own."""
     servers: list[Sshd] = []
 
-    def make(*options, addresses=1, name="own"):
+    def make(*options, addresses=1, name="own", wrapper=()):
         folder = tmp_path / f"{name}{len(servers)}"
-        server = Sshd(folder, user, options, addresses=addresses)
+        server = Sshd(folder, user, options, addresses=addresses, wrapper=wrapper)
         servers.append(server)
         return server.start()
 
     yield make
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def sudoer(user):
+    """Let the test user become root without a password."""
+    need_root("sudo rules need root")
+    rule = Path("/etc/sudoers.d/remjobs-test")
+    rule.write_text(f"{user.name} ALL=(ALL) NOPASSWD: ALL\n")
+    rule.chmod(0o440)
+    yield rule
+    rule.unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -86,16 +86,17 @@ class ChildRun:
         self._stop_wanted = asyncio.Event()
         if entry.child.state is JobState.STOPPING:
             self._stop_wanted.set()
-        self._hold_wanted = entry.child.state in {JobState.SUSPENDING, JobState.SUSPENDED}
+        self._is_held = entry.child.state in {JobState.SUSPENDING, JobState.SUSPENDED}
+        self._hold_wanted = self._is_held
         self._stopping: asyncio.Task[StopReport | None] | None = None
-        self._abandoned = False
+        self._seeking = entry.child.state is not JobState.NOT_STARTED
         self._ending = False
         self._done = asyncio.Event()
 
     @property
     def is_sought(self) -> bool:
         """Whether its host was lost and is being looked for."""
-        return self.child.sought_until is not None
+        return self._seeking
 
     @property
     def outlives_us(self) -> bool:
@@ -116,6 +117,7 @@ class ChildRun:
             _log.exception("child %d on %s", self.child.id, self.child.host)
             await self._fault(exc)
         finally:
+            self._seeking = False
             self._ending = True
             self._under_way.set()
             self._done.set()
@@ -134,6 +136,7 @@ class ChildRun:
         self._hold_wanted = True
         if self._execution is None or self.child.state is not JobState.RUNNING:
             return
+        self._is_held = True
         await self._move(JobState.SUSPENDING)
         report = await self._execution.suspend()
         await self._held(report)
@@ -153,6 +156,7 @@ class ChildRun:
         if self._execution is None or self.child.state not in held:
             return
         report = await self._execution.resume()
+        self._is_held = not report.confirmed
         if self.child.state in held:
             message = "" if report.confirmed else f"not resumed: {report.message}"
             state = JobState.RUNNING if report.confirmed else self.child.state
@@ -238,12 +242,15 @@ class ChildRun:
             self._acknowledged = True
         if self.child.state is JobState.DISCONNECTED:
             await self._move(JobState.RUNNING, reason=None, sought_until=None)
+        self._seeking = False
         self._execution = execution
         self._under_way.set()
         if self._stop_wanted.is_set() and self._stopping is None:
             self._stopping = asyncio.create_task(self._stop())
         elif self._hold_wanted:
             await self.suspend()
+        elif self._is_held:
+            self._is_held = not (await execution.resume()).confirmed
 
     async def _listen(self, execution: Execution, notes: list[str]) -> Outcome:
         known = await self._ledger.offsets(self.child) if self.child.attempt else {}
@@ -268,6 +275,7 @@ class ChildRun:
         return report is None or not (report.confirmed or report.answered)
 
     def _forget_connection(self) -> None:
+        self._seeking = True
         self._execution = None
         self._under_way.clear()
         self._stopping = None
@@ -356,6 +364,7 @@ class ChildRun:
 
     async def _lose(self, why: str, pause: float, left: float) -> None:
         """Say that the host is lost, and when it is tried again."""
+        self._seeking = True
         now = _now()
         at = now + timedelta(seconds=pause)
         until = now + timedelta(seconds=left)

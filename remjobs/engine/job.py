@@ -65,8 +65,7 @@ class JobRun:
                     yield ChildRun(entry, stored.work, transport, ledger)
 
         self._waiting = deque(runs(lambda child: child.state is JobState.NOT_STARTED))
-        self._lost = list(runs(lost))
-        self._active: set[ChildRun] = set()
+        self._active = set(runs(lost))
         self._stopping: asyncio.Task[None] | None = None
 
     @property
@@ -92,10 +91,9 @@ class JobRun:
     async def run(self) -> None:
         """Find what was begun, then start children as the throttle lets them, to the end."""
         async with asyncio.TaskGroup() as group:
-            for child in self._lost:
+            for child in tuple(self._active):
                 # What runs already takes a slot, even beyond the limit.
                 self._throttle.occupy()
-                self._active.add(child)
                 group.create_task(self._run_one(child))
             while self._waiting:
                 if self._request is Request.NONE and self._throttle.take():

@@ -115,17 +115,6 @@ async def test_without_a_stop_a_dropped_command_lives_on(sshd):
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.fixture
-def sudoer(user):
-    """Let the test user become root without a password."""
-    need_root("sudo rules need root")
-    rule = Path("/etc/sudoers.d/remjobs-test")
-    rule.write_text(f"{user.name} ALL=(ALL) NOPASSWD: ALL\n")
-    rule.chmod(0o440)
-    yield rule
-    rule.unlink(missing_ok=True)
-
-
 async def test_stop_ends_children_under_sudo(sshd, sudoer):
     """Processes of root that the work started are stopped through sudo as well."""
     mark = f"3{os.getpid()}"

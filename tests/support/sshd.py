@@ -135,7 +135,8 @@ class Sshd:
         folder: Path | str,
         user: TestUser,
         options: Sequence[str] = (),
-        addresses: int = ADDRESSES,
+        addresses: int | Sequence[str] = ADDRESSES,
+        wrapper: Sequence[str] = (),
     ) -> None:
         if not Path(SSHD).exists():
             message = f"{SSHD} is missing: install openssh-server (make test does, as root)"
@@ -144,7 +145,11 @@ class Sshd:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.user = user
         self.options = tuple(options)
-        self.addresses = [f"127.0.1.{1 + n}" for n in range(addresses)]
+        numbered = isinstance(addresses, int)
+        self.addresses = (
+            [f"127.0.1.{1 + n}" for n in range(addresses)] if numbered else list(addresses)
+        )
+        self.wrapper = list(wrapper)
         self.port = free_port()
         self.key = keygen(self.folder / "user_key")
         self.host_key = keygen(self.folder / "host_key")
@@ -183,7 +188,7 @@ class Sshd:
         defaults = ["MaxStartups 500:30:1000", "MaxSessions 64", "PermitRootLogin yes"]
         config.write_text("\n".join([*self.options, *lines, *defaults]) + "\n")
         command = [SSHD, "-D", "-f", str(config), "-E", str(self.log)]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen([*self.wrapper, *command], stdin=subprocess.DEVNULL)
         wait_for(self._listens, f"sshd on port {self.port}: {self._said()}")
         return self
 
