@@ -21,6 +21,7 @@ from remjobs.caller import read_caller, read_script
 from remjobs.controller import lifecycle
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
+from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record, Stream
@@ -205,6 +206,32 @@ class Jobs:
     async def resume(self, *selectors: Selector) -> tuple[Job, ...]:
         """Go on with suspended jobs."""
         return await self.service.resume(_texts(selectors))
+
+    async def clean(
+        self,
+        on: On | None = None,
+        *,
+        older_than: float = KEEP_DAYS,
+        exclude: Sequence[str] = (),
+        inventory: str | Path | Sequence[str | Path] = (),
+        connection: Connection | None = None,
+    ) -> tuple[Cleaned, ...]:
+        """Remove from hosts what durable work left there.
+
+        Args:
+            on: The hosts; None is this machine.
+            older_than: Days since the work ended.
+            exclude: Hosts to leave out.
+            inventory: Inventory files; none means the default one.
+            connection: Connection settings for every host.
+        """
+        request = CleanRequest(
+            targets=None if on is None else _targets(on, exclude, inventory),
+            older_than=older_than,
+            connection=connection or Connection(),
+            caller=read_caller(),
+        )
+        return await self.service.clean(request)
 
     async def remove(self, *selectors: Selector, force: bool = False) -> tuple[Job, ...]:
         """Remove jobs that have ended, and their records; ``force`` stops them first."""

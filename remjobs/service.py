@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
+from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
 from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
@@ -89,6 +90,10 @@ class JobService(Protocol):
 
     async def resume(self, selectors: Sequence[str]) -> tuple[Job, ...]:
         """Go on starting the children of suspended jobs."""
+        ...
+
+    async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
+        """Remove from hosts what durable work left there; one answer for each host."""
         ...
 
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:

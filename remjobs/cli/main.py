@@ -9,6 +9,7 @@ from remjobs.cli import (
     controller,
     demo,
     get,
+    hosts,
     list_,
     receive,
     remove,
@@ -44,6 +45,7 @@ app.command("resume")(resume.resume)
 app.command("remove")(remove.remove)
 app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")
+app.add_typer(hosts.app, name="hosts")
 
 
 def _print_version(wanted: bool) -> None:

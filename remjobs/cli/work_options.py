@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 from uuid import uuid4
 
@@ -10,9 +9,25 @@ import typer
 
 from remjobs.caller import read_caller, read_file, read_script
 from remjobs.cli.options import parse_size
+from remjobs.cli.target_options import (
+    AllowDuplicates,
+    ConnectTimeout,
+    Exclude,
+    Identity,
+    Inventory,
+    Keepalive,
+    KnownHosts,
+    LoginTimeout,
+    Port,
+    SshConfig,
+    Target,
+    User,
+    connection_of,
+    read_input,
+    targets_of,
+)
 from remjobs.errors import UsageError
-from remjobs.model.host import SshOptions
-from remjobs.model.request import DEFAULT_THROTTLE, Connection, StartRequest, Targets
+from remjobs.model.request import DEFAULT_THROTTLE, StartRequest
 from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, DEFAULT_RECONNECT, Command, Script, Work
 
 __all__ = ["build_request"]
@@ -23,28 +38,6 @@ Words = Annotated[
         metavar="[--] [COMMAND [ARG]...]",
         help="The command, one word to one argument; with --script its arguments.",
     ),
-]
-Target = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-t",
-        "--target",
-        "-w",
-        metavar="PATTERN",
-        help="Hosts: names, groups, ranges, a,b, @FILE or - (repeatable). None: this machine.",
-    ),
-]
-Exclude = Annotated[
-    list[str] | None,
-    typer.Option("-x", "--exclude", metavar="PATTERN", help="Hosts to leave out (repeatable)."),
-]
-Inventory = Annotated[
-    list[str] | None,
-    typer.Option("-i", "--inventory", metavar="FILE", help="Inventory to read (repeatable)."),
-]
-AllowDuplicates = Annotated[
-    bool,
-    typer.Option("--allow-duplicates", help="A host named twice is two children."),
 ]
 CommandText = Annotated[
     str | None,
@@ -107,32 +100,6 @@ ReconnectFor = Annotated[
     float,
     typer.Option("--reconnect-for", metavar="S", help="Seconds to look for a lost host."),
 ]
-User = Annotated[str | None, typer.Option("-u", "--user", help="User to log in as.")]
-Port = Annotated[int | None, typer.Option("-p", "--port", help="Port to connect to.")]
-Identity = Annotated[
-    list[str] | None,
-    typer.Option("--identity", metavar="FILE", help="Private key for SSH (repeatable)."),
-]
-SshConfig = Annotated[
-    str | None,
-    typer.Option("--ssh-config", metavar="FILE", help="SSH config to read; none for none."),
-]
-KnownHosts = Annotated[
-    str | None,
-    typer.Option("--known-hosts", metavar="FILE", help="Host keys that are trusted."),
-]
-ConnectTimeout = Annotated[
-    float | None,
-    typer.Option("--connect-timeout", metavar="S", help="Seconds to connect. [default: 10]"),
-]
-LoginTimeout = Annotated[
-    float | None,
-    typer.Option("--login-timeout", metavar="S", help="Seconds to log in. [default: 30]"),
-]
-Keepalive = Annotated[
-    float | None,
-    typer.Option("--keepalive", metavar="S", help="Seconds between keepalives. [default: 15]"),
-]
 
 
 def build_request(
@@ -192,7 +159,9 @@ def build_request(
         durable=durable_by_default if durable is None else durable,
         reconnect_for=reconnect_for,
     )
-    ssh = SshOptions(
+    connection = connection_of(
+        user=user,
+        port=port,
         identity_files=tuple(identity or ()),
         config_file=ssh_config,
         known_hosts_file=known_hosts,
@@ -200,31 +169,15 @@ def build_request(
         login_timeout=login_timeout,
         keepalive_interval=keepalive,
     )
-    if not target:
-        _refuse_without_target(exclude, inventory)
-    targets = Targets(
-        include=tuple(target or ()),
-        exclude=tuple(exclude or ()),
-        inventories=tuple(inventory or ()),
-        standard_input=_read_input().decode() if target and "-" in target else None,
-        allow_duplicates=allow_duplicates,
-    )
     return StartRequest(
         instance_id=uuid4(),
         work=work,
-        targets=targets if target else None,
-        connection=Connection(user=user, port=port, ssh=ssh),
+        targets=targets_of(target, exclude, inventory, allow_duplicates=allow_duplicates),
+        connection=connection,
         name=name,
         throttle_limit=throttle_limit,
         caller=read_caller(),
     )
-
-
-def _refuse_without_target(exclude: list[str] | None, inventory: list[str] | None) -> None:
-    """Refuse what only makes sense with targets."""
-    if exclude or inventory:
-        msg = "-x and -i need -t: which hosts?"
-        raise UsageError(msg)
 
 
 def _command(text: str | None, words: list[str], *, has_script: bool) -> Command | None:
@@ -256,11 +209,7 @@ def _script(path: str | None, literal: str | None) -> Script | None:
 def _input(path: str | None) -> bytes:
     if path is None:
         return b""
-    return _read_input() if path == "-" else read_file(path, "the input")
-
-
-def _read_input() -> bytes:
-    return sys.stdin.buffer.read()
+    return read_input() if path == "-" else read_file(path, "the input")
 
 
 def _environment(pairs: list[str]) -> dict[str, str]:

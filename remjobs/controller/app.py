@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import Any, Final
 
+from msgspec import to_builtins
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
+from remjobs.model.clean import CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
 from remjobs.model.wire import child_json, decode, dumps, event_json, job_json, parse, record_json
@@ -68,6 +70,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
     long = {
         "stop": lambda body: _once(_jobs(service.stop(body["selectors"]))),
         "wait": lambda body: _once(_jobs(_wait(service, body))),
+        "clean": lambda body: _once(_clean(service, body)),
         "receive": lambda body: _receive(service, body),
         "follow": lambda body: _follow(service, body),
     }
@@ -203,6 +206,10 @@ async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]
         timeout=body["timeout"],
         force=body["force"],
     )
+
+
+async def _clean(service: JobService, body: Mapping[str, Any]) -> list[Any]:
+    return [to_builtins(answer) for answer in await service.clean(decode(body, CleanRequest))]
 
 
 async def _once(value: Awaitable[Any]) -> AsyncGenerator[Any, None]:

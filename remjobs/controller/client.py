@@ -20,6 +20,7 @@ from remjobs.controller import lifecycle
 from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
+from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
 from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
@@ -107,6 +108,11 @@ class ControllerClient:
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
         """Remove jobs."""
         return await self._jobs("remove", {"selectors": list(selectors), "force": force})
+
+    async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
+        """Remove from hosts what durable work left there."""
+        answers = [value async for value in self._stream("clean", request)]
+        return decode(answers[0], tuple[Cleaned, ...])
 
     async def status(self) -> Mapping[str, Any] | None:
         """Return what the controller says of itself; None if none runs. Starts none."""

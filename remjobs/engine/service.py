@@ -9,16 +9,26 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Final
 
+from remjobs.engine.clean import clean
 from remjobs.engine.engine import Engine
 from remjobs.engine.receive import Receiver, follow
 from remjobs.engine.select import Selected, select
 from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.inventory.select import Selection, resolve
+from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.ranges import fold
 from remjobs.model.record import Record
-from remjobs.model.request import Connection, JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import (
+    DEFAULT_THROTTLE,
+    Caller,
+    Connection,
+    JobQuery,
+    ReceiveOptions,
+    StartRequest,
+    Targets,
+)
 from remjobs.model.state import FINAL, SETTLED, JobState
 from remjobs.service import Event
 from remjobs.store.base import NewJob
@@ -38,7 +48,7 @@ class EngineService:
 
     async def start(self, request: StartRequest) -> Job:
         """Resolve the hosts, refuse what cannot work, store the job and begin it."""
-        selection = await self._selection(request)
+        selection = await self._selection(request.targets, request.caller)
         hosts = tuple(_connected(host, request.connection) for host in selection.hosts)
         transports = self._engine.transports(request.caller)
         for host in hosts:
@@ -56,13 +66,26 @@ class EngineService:
         )
         return await self._engine.store.job(await self._engine.start(new))
 
-    async def _selection(self, request: StartRequest) -> Selection:
-        if request.targets is None:
+    async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
+        """Remove from hosts what durable work left there."""
+        selection = await self._selection(request.targets, request.caller)
+        transports = self._engine.transports(request.caller)
+        slots = asyncio.Semaphore(DEFAULT_THROTTLE)
+
+        async def one(host: Host) -> Cleaned:
+            async with slots:
+                return await clean(host, transports(host.transport), request.older_than)
+
+        hosts = [_connected(host, request.connection) for host in selection.hosts]
+        return tuple(await asyncio.gather(*map(one, hosts)))
+
+    async def _selection(self, targets: Targets | None, caller: Caller) -> Selection:
+        if targets is None:
             return Selection(hosts=(_LOCAL,), warnings=())
         return await asyncio.to_thread(
             resolve,
-            request.targets,
-            request.caller.directory,
+            targets,
+            caller.directory,
             self._default_inventory,
         )
 

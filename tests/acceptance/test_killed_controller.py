@@ -37,7 +37,8 @@ def truth(key):
 async def test_work_runs_exactly_once_whenever_the_controller_dies(cli, sshd, monkeypatch):
     """200 children, ten kills at random moments; every state is the true one."""
     log = world_writable(cli.cwd.parent / "log")
-    jobs = Jobs(ControllerClient(Paths(cli.home)))
+    client = ControllerClient(Paths(cli.home))
+    jobs = Jobs(client)
     for name in ("REMJOBS_HOME", "REMJOBS_SPOOL", "REMJOBS_INVENTORY"):
         monkeypatch.setenv(name, cli.environment[name])
     hosts = [
@@ -49,7 +50,7 @@ async def test_work_runs_exactly_once_whenever_the_controller_dies(cli, sshd, mo
     killed = set()
     for _ in range(KILLS):
         await asyncio.sleep(spread.uniform(0.3, 1.2))
-        status = await jobs.service.status()
+        status = await client.status()
         if status is not None:
             os.kill(status["pid"], signal.SIGKILL)
             killed.add(status["pid"])
@@ -58,6 +59,7 @@ async def test_work_runs_exactly_once_whenever_the_controller_dies(cli, sshd, mo
     [ended] = await jobs.wait(job, timeout=120)
     said = {host: text.decode().split() for host, text in (await jobs.output(job)).items()}
     ran = Counter(log.read_text().split())
+    assert ended.children is not None
     assert len(ended.children) == len(ran) == CHILDREN
     assert set(ran.values()) == {1}
     for child in ended.children:

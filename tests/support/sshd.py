@@ -145,10 +145,9 @@ class Sshd:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.user = user
         self.options = tuple(options)
-        numbered = isinstance(addresses, int)
-        self.addresses = (
-            [f"127.0.1.{1 + n}" for n in range(addresses)] if numbered else list(addresses)
-        )
+        if isinstance(addresses, int):
+            addresses = [f"127.0.1.{1 + n}" for n in range(addresses)]
+        self.addresses = list(addresses)
         self.wrapper = list(wrapper)
         self.port = free_port()
         self.key = keygen(self.folder / "user_key")

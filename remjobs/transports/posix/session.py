@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID, uuid4
 
+from remjobs.model.clean import KEEP_DAYS
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.work import Work
@@ -27,8 +28,6 @@ from remjobs.transports.posix.programs import adopt, attached, durable, sweeper
 __all__ = ["PosixSession"]
 
 _SWEEP_SECONDS: Final = 30.0
-_KEEP_DAYS: Final = 14.0
-"""What ended longer ago, and whose outcome nobody took, is swept."""
 
 
 class PosixSession:
@@ -90,7 +89,7 @@ class PosixSession:
         """End what runs under a durable key, and keep it from ever beginning here."""
         return await Controls(key, self._beside, SPOOLED).stop(grace)
 
-    async def sweep(self, days: float = _KEEP_DAYS) -> SweepReport:
+    async def sweep(self, days: float = KEEP_DAYS) -> SweepReport:
         """Remove what ended more than so many days ago."""
         try:
             async with asyncio.timeout(_SWEEP_SECONDS), self._beside(sweeper(days)) as channel:

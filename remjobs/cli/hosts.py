@@ -1,0 +1,103 @@
+"""``remjobs hosts``: what concerns hosts rather than jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from remjobs.caller import read_caller
+from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.options import Json
+from remjobs.cli.render.json_ import print_json
+from remjobs.cli.target_options import (
+    ConnectTimeout,
+    Exclude,
+    Identity,
+    Inventory,
+    KnownHosts,
+    LoginTimeout,
+    Port,
+    SshConfig,
+    Target,
+    User,
+    connection_of,
+    targets_of,
+)
+from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
+from remjobs.model.exits import ExitCode
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Look after hosts.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+OlderThan = Annotated[
+    float,
+    typer.Option("--older-than", metavar="DAYS", help="Remove what ended longer ago than this."),
+]
+
+
+@app.callback()
+def hosts() -> None:
+    """Look after hosts."""
+
+
+@app.command()
+def clean(
+    target: Target = None,
+    exclude: Exclude = None,
+    inventory: Inventory = None,
+    older_than: OlderThan = KEEP_DAYS,
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    ssh_config: SshConfig = None,
+    known_hosts: KnownHosts = None,
+    connect_timeout: ConnectTimeout = None,
+    login_timeout: LoginTimeout = None,
+    json: Json = False,
+) -> None:
+    """Remove from hosts what durable work left there; what runs is left alone.
+
+    Hosts clean up after themselves: a result is removed once it is stored here,
+    a leftover by its age. An outcome that nobody has taken yet goes with it.
+    """
+
+    def request() -> CleanRequest:
+        return CleanRequest(
+            targets=targets_of(target, exclude, inventory),
+            older_than=older_than,
+            connection=connection_of(
+                user=user,
+                port=port,
+                identity_files=tuple(identity or ()),
+                config_file=ssh_config,
+                known_hosts_file=known_hosts,
+                connect_timeout=connect_timeout,
+                login_timeout=login_timeout,
+            ),
+            caller=read_caller(),
+        )
+
+    perform(_clean(request, json=json))
+
+
+async def _clean(request: Callable[[], CleanRequest], *, json: bool) -> int:
+    answers = await client().clean(request())
+    if json:
+        print_json(answers)
+    else:
+        _print(answers)
+    return ExitCode.NOT_REACHED if any(answer.reason for answer in answers) else ExitCode.OK
+
+
+def _print(answers: Sequence[Cleaned]) -> None:
+    for answer in answers:
+        if answer.reason is None:
+            print(f"{answer.host}: removed {answer.swept}, kept {answer.kept}")
+        else:
+            complain(f"{answer.host}: {answer.reason.message}")

@@ -1,0 +1,115 @@
+"""The options that say which hosts, and how they are reached."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from remjobs.errors import UsageError
+from remjobs.model.host import SshOptions
+from remjobs.model.request import Connection, Targets
+
+__all__ = [
+    "AllowDuplicates",
+    "ConnectTimeout",
+    "Exclude",
+    "Identity",
+    "Inventory",
+    "Keepalive",
+    "KnownHosts",
+    "LoginTimeout",
+    "Port",
+    "SshConfig",
+    "Target",
+    "User",
+    "connection_of",
+    "read_input",
+    "targets_of",
+]
+
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-t",
+        "--target",
+        "-w",
+        metavar="PATTERN",
+        help="Hosts: names, groups, ranges, a,b, @FILE or - (repeatable). None: this machine.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("-x", "--exclude", metavar="PATTERN", help="Hosts to leave out (repeatable)."),
+]
+Inventory = Annotated[
+    list[str] | None,
+    typer.Option("-i", "--inventory", metavar="FILE", help="Inventory to read (repeatable)."),
+]
+AllowDuplicates = Annotated[
+    bool,
+    typer.Option("--allow-duplicates", help="A host named twice is two children."),
+]
+User = Annotated[str | None, typer.Option("-u", "--user", help="User to log in as.")]
+Port = Annotated[int | None, typer.Option("-p", "--port", help="Port to connect to.")]
+Identity = Annotated[
+    list[str] | None,
+    typer.Option("--identity", metavar="FILE", help="Private key for SSH (repeatable)."),
+]
+SshConfig = Annotated[
+    str | None,
+    typer.Option("--ssh-config", metavar="FILE", help="SSH config to read; none for none."),
+]
+KnownHosts = Annotated[
+    str | None,
+    typer.Option("--known-hosts", metavar="FILE", help="Host keys that are trusted."),
+]
+ConnectTimeout = Annotated[
+    float | None,
+    typer.Option("--connect-timeout", metavar="S", help="Seconds to connect. [default: 10]"),
+]
+LoginTimeout = Annotated[
+    float | None,
+    typer.Option("--login-timeout", metavar="S", help="Seconds to log in. [default: 30]"),
+]
+Keepalive = Annotated[
+    float | None,
+    typer.Option("--keepalive", metavar="S", help="Seconds between keepalives. [default: 15]"),
+]
+
+
+def targets_of(
+    include: list[str] | None,
+    exclude: list[str] | None,
+    inventory: list[str] | None,
+    *,
+    allow_duplicates: bool = False,
+) -> Targets | None:
+    """Return the targets that were typed; None where no ``-t`` was.
+
+    Raises:
+        UsageError: Something was typed that makes no sense without them.
+    """
+    if not include:
+        if exclude or inventory:
+            msg = "-x and -i need -t: which hosts?"
+            raise UsageError(msg)
+        return None
+    return Targets(
+        include=tuple(include),
+        exclude=tuple(exclude or ()),
+        inventories=tuple(inventory or ()),
+        standard_input=read_input().decode() if "-" in include else None,
+        allow_duplicates=allow_duplicates,
+    )
+
+
+def connection_of(*, user: str | None, port: int | None, **ssh: Any) -> Connection:
+    """Return the connection settings that were typed; ``ssh`` are SshOptions' own."""
+    return Connection(user=user, port=port, ssh=SshOptions(**ssh))
+
+
+def read_input() -> bytes:
+    """Return all of our standard input."""
+    return sys.stdin.buffer.read()

@@ -1,0 +1,29 @@
+"""Cleaning one host of what durable work left there."""
+
+from __future__ import annotations
+
+from remjobs.model.clean import Cleaned
+from remjobs.model.host import Host
+from remjobs.model.job import Reason
+from remjobs.transports.base import HostFailure, Transport
+
+__all__ = ["clean"]
+
+
+async def clean(host: Host, transport: Transport, days: float) -> Cleaned:
+    """Remove what ended more than so many days ago; a failure is told in the answer."""
+    try:
+        session = await transport.connect(host, None)
+    except HostFailure as exc:
+        return _failed(host, exc)
+    try:
+        report = await session.sweep(days)
+    except HostFailure as exc:
+        return _failed(host, exc)
+    finally:
+        await session.close()
+    return Cleaned(host=host.name, swept=report.swept, kept=report.kept)
+
+
+def _failed(host: Host, exc: HostFailure) -> Cleaned:
+    return Cleaned(host=host.name, reason=Reason(kind=exc.reason, message=str(exc)))
