@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from support.engines import engine_over
+from support.engines import engine_over, until
 from support.sshd import need_root, running, world_writable
 
 from remjobs import JobState as S
@@ -21,14 +21,6 @@ from remjobs.model.job import ReasonKind as K
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
 ABORTS = 100
 LINES = 3000
-
-
-async def until(condition, what, timeout=20):
-    """Poll a condition while the event loop goes on."""
-    async with asyncio.timeout(timeout):
-        while not (found := condition()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 def burst(letter, number):

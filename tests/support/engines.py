@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 
 from remjobs.api import Jobs
@@ -20,3 +21,15 @@ async def engine_over(folder):
         yield engine, Jobs(EngineService(engine, folder / "no-inventory"))
     finally:
         await engine.close(cleanly=not engine.failed.is_set())
+
+
+async def until(condition, what, timeout=20):
+    """Poll a condition while the event loop goes on, and return what it gave."""
+    try:
+        async with asyncio.timeout(timeout):
+            while not (found := condition()):
+                await asyncio.sleep(0.02)
+    except TimeoutError as exc:
+        message = f"still not so after {timeout} s: {what}"
+        raise AssertionError(message) from exc
+    return found

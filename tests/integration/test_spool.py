@@ -1,0 +1,432 @@
+"""What durable work does on its host: on every shell, at every cut, in bad luck."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from support.engines import engine_over, until
+from support.execute import running
+from support.sshd import need_root, wait_for, world_writable
+
+from remjobs import JobState as S
+from remjobs import Stream
+from remjobs.model.job import ReasonKind as K
+from remjobs.model.request import Caller
+from remjobs.model.work import Command, Work
+from remjobs.transports.base import Exited, HostFailure, Signaled, Unknown
+from remjobs.transports.posix.programs import durable
+from remjobs.transports.ssh import SshTransport
+
+OUT, ERR = Stream.OUTPUT, Stream.ERROR
+SHELLS = ["dash", "bash", "busybox", "mksh", "ksh93"]
+
+
+def in_a_place(*preparations):
+    """Return what runs a command in a mount namespace of its own, prepared so."""
+    need_root("mount namespaces")
+    script = " && ".join([*preparations, 'exec "$@"'])
+    return ["unshare", "--mount", "sh", "-c", script, "sh"]
+
+
+def shell_is(name):
+    """Put another shell in the place of /bin/sh."""
+    return f"mount --bind {shutil.which(name)} {Path('/bin/sh').resolve()}"
+
+
+def own_home(user, options):
+    """Give the user an empty home on a file system of its own."""
+    return [f"mount -t tmpfs -o {options} none {user.home}", f"chown {user.name} {user.home}"]
+
+
+def text(command, **more):
+    return Work(command=Command(text=command), durable=True, **more)
+
+
+async def ran(host, work, key=None, *, release=True):
+    """Run durable work to its end."""
+    session = await SshTransport(Caller()).connect(host, None)
+    try:
+        return await ended(await session.start(key or uuid4(), work), release=release)
+    finally:
+        await session.close()
+
+
+async def ended(execution, *, release=True, begin=0):
+    streams = {OUT: b"", ERR: b""}
+    async for chunk in execution:
+        assert chunk.offset == len(streams[chunk.stream]) + (begin if chunk.stream is OUT else 0)
+        streams[chunk.stream] += chunk.data
+    outcome = await execution.outcome()
+    if release:
+        await execution.release()
+    return outcome, streams[OUT], streams[ERR]
+
+
+@pytest.fixture(params=[*SHELLS, "busybox and its own tools"])
+def shell(request, make_sshd, tmp_path):
+    """A host whose /bin/sh is each of these in turn."""
+    name, _, own_tools = request.param.partition(" ")
+    if not own_tools:
+        return make_sshd(wrapper=in_a_place(shell_is(name)))
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    subprocess.run(["busybox", "--install", "-s", str(tools)], check=True)
+    return make_sshd(f"SetEnv PATH={tools}", wrapper=in_a_place(shell_is(name)))
+
+
+# Every shell
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome", "out", "err"),
+    [
+        ("true", Exited(0), b"", b""),
+        ("printf 'a\\0b'; sleep 0.3; echo c >&2; exit 3", Exited(3), b"a\0b", b"c\n"),
+        ("exit 137", Exited(137), b"", b""),
+        ("kill -9 $$", Signaled("KILL"), b"", b""),
+        ("exec head -c 1000000 /dev/zero", Exited(0), bytes(1_000_000), b""),
+    ],
+)
+async def test_output_and_end_are_the_same_on_every_shell(shell, command, outcome, out, err):
+    """Bytes, exit codes and signals, as if the work were attached."""
+    assert await ran(shell.host(), text(command)) == (outcome, out, err)
+
+
+async def test_large_binary_input_arrives_on_every_shell(shell):
+    """With every byte value."""
+    data = bytes(range(256)) * 400
+    assert await ran(shell.host(), text("cat", input=data)) == (Exited(0), data, b"")
+
+
+async def test_output_is_live_on_every_shell(shell):
+    """The first line is here long before the end."""
+    host = shell.host()
+    async with running(host, text("echo first; sleep 60")) as run:
+        await run.said(b"first\n")
+        assert (await run.execution.stop(1)).confirmed
+        assert await run.outcome() == Signaled("TERM") or shell_hides_term(shell)
+
+
+def shell_hides_term(shell):
+    """Mksh says nothing of a TERM: there it shows as exit code 143."""
+    return "mksh" in " ".join(shell.wrapper)
+
+
+async def test_thirty_starts_of_one_key_run_once_on_every_shell(shell, tmp_path):
+    """All at once; each of them follows the one that ran."""
+    log = world_writable(tmp_path / "log")
+    key, host = uuid4(), shell.host()
+    work = text(f"echo ran >>{log}; sleep 0.5; echo done; exit 4")
+    results = await asyncio.gather(*(ran(host, work, key, release=False) for _ in range(30)))
+    assert log.read_text() == "ran\n"
+    assert results == [(Exited(4), b"done\n", b"")] * 30
+
+
+async def test_a_cut_is_made_good_on_every_shell(shell, tmp_path):
+    """Adopted at the exact byte, live and after the end; then forgotten."""
+    key = uuid4()
+    transport = SshTransport(Caller())
+    session = await transport.connect(shell.host(), None)
+    execution = await session.start(key, text("echo one; sleep 1; echo two; exit 5"))
+    async for chunk in execution:
+        assert chunk.data == b"one\n"
+        break
+    await session.close()
+    for offset, rest in ((2, b"e\ntwo\n"), (8, b"")):
+        session = await transport.connect(shell.host(), None)
+        streams = b""
+        execution = await session.adopt(key, {OUT: offset})
+        async for chunk in execution:
+            streams += chunk.data
+        assert (streams, await execution.outcome()) == (rest, Exited(5))
+        if offset == 8:
+            await execution.release()
+            assert isinstance((await ended(await session.adopt(key, {})))[0], Unknown)
+        await session.close()
+
+
+# Every cut
+
+
+def test_a_start_that_is_cut_at_any_byte_never_runs(tmp_path, spool):
+    """The same key is tried with every part of what is sent; only the whole runs, once."""
+    log = tmp_path / "log"
+    work = text(f"echo ran >>{log}; cat >>{log}", input=b"input\n")
+    launch = durable(uuid4(), "w" * 32, work)
+
+    def send(size):
+        return subprocess.run(
+            ["/bin/sh", "-c", launch.script],
+            input=launch.prefix[:size],
+            capture_output=True,
+            check=False,
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        cut = list(pool.map(send, range(len(launch.prefix))))
+    assert {done.returncode for done in cut} == {125}
+    assert all(b"did not arrive whole" in done.stdout for done in cut)
+    assert not log.exists()
+    assert [path.name for path in spool.iterdir()] == []
+    for _ in range(3):
+        assert send(len(launch.prefix)).returncode == 0
+    wait_for(lambda: log.exists() and log.read_text() == "ran\ninput\n", "the whole runs, once")
+
+
+def test_damaged_work_is_refused(spool):
+    """One bit is enough."""
+    launch = durable(uuid4(), "w" * 32, text("echo ran"))
+    for at in range(0, len(launch.prefix), 50):
+        damaged = bytearray(launch.prefix)
+        damaged[at] ^= 1
+        done = subprocess.run(
+            ["/bin/sh", "-c", launch.script],
+            input=damaged,
+            capture_output=True,
+            check=False,
+        )
+        assert b"refused the work did not arrive whole" in done.stdout
+    assert list(spool.iterdir()) == []
+
+
+# Bad luck
+
+
+def spools(sshd, pattern="*"):
+    return sorted(sshd.user.home.glob(f".remjobs/*/{pattern}"))
+
+
+async def test_the_host_keeps_only_the_key_once_the_outcome_is_stored(sshd, tmp_path):
+    """An empty folder with a mark; nothing of the work, its input or its output."""
+    need_root("the spool belongs to the test user")
+    async with engine_over(tmp_path / "home") as (engine, jobs):
+        job = await jobs.start("cat", on=[sshd.host()], input=b"canary")
+        await jobs.wait(job)
+        key = (await engine.store.load(job.id)).entries[0].key
+        [kept] = spools(sshd, f"{key}*")
+        await until(lambda: [path.name for path in kept.iterdir()] == ["done"], "it is cleaned")
+
+
+async def test_a_refusal_leaves_no_work_behind(sshd, tmp_path):
+    """What cannot begin fails with its reason, and is cleaned as well."""
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.start("true", on=[sshd.host()], directory="/no\\where")
+        child = (await jobs.wait(job))[0].children[0]
+    assert (child.state, child.reason.kind, child.begin_time) == (S.FAILED, K.REFUSED, None)
+    assert child.reason.message.endswith("cannot enter the directory /no\\where")
+
+
+async def test_leftovers_are_swept_by_age_at_the_first_start_of_a_day(make_sshd, user):
+    """Old results and half-sent work go; what runs stays, however old it looks."""
+    need_root("the spool belongs to the test user")
+    sshd = make_sshd()
+    host = sshd.host()
+    place = Path(user.home, ".remjobs", os.uname().nodename)
+    await ran(host, text("true"))
+    for mark in place.glob(".swept-*"):
+        mark.unlink()
+    async with running(host, text("echo begun; sleep 60")) as run:
+        await run.said(b"begun")
+        [going] = {path.parent for path in place.glob("*/pid")}
+        old = place / str(uuid4())
+        old.mkdir()
+        (old / "rc.0").touch()
+        half = place / f"{uuid4()}.123"
+        half.touch()
+        young = place / str(uuid4())
+        young.mkdir()
+        for path in (old, half, going):
+            shutil.chown(path, user.name)
+            os.utime(path, (0, 0))
+        await ran(host, text("true"))
+        assert not old.exists()
+        assert not half.exists()
+        assert young.exists()
+        assert (going / "pid").exists()
+        old.mkdir()
+        os.utime(old, (0, 0))
+        await ran(host, text("true"))
+        assert old.exists()
+        assert (await run.execution.stop(1)).confirmed
+    shutil.rmtree(old)
+    shutil.rmtree(young)
+
+
+@pytest.mark.parametrize("trouble", ["read-only", "full", "file"])
+async def test_a_home_that_cannot_keep_it_is_passed_over(make_sshd, user, trouble, tmp_path):
+    """Another place that survives a restart is taken, and found again."""
+    home = user.home
+    prepare = {
+        "read-only": [f"mount -t tmpfs -o size=1m none {home}", f"mount -o remount,ro {home}"],
+        "full": [
+            f"mount -t tmpfs -o size=64k none {home}",
+            f"chown {user.name} {home}",
+            f"(cat /dev/zero >{home}/filler 2>/dev/null || true)",
+        ],
+        "file": [
+            f"mount -t tmpfs -o size=1m none {home}",
+            f"touch {home}/.remjobs",
+            f"chown -R {user.name} {home}",
+        ],
+    }
+    sshd = make_sshd(wrapper=in_a_place(*prepare[trouble]))
+    other = Path(f"/var/tmp/.remjobs-{user.uid}")
+    log = world_writable(tmp_path / "log")
+    try:
+        async with engine_over(tmp_path / "state") as (_, jobs):
+            work = f"echo ran >>{log}; echo a; sleep 1; echo b"
+            job = await jobs.start(work, on=[sshd.host()])
+            await until(log.read_text, "it runs")
+            assert list(other.glob("*/pid"))
+            sshd.kill_connections()
+            assert (await jobs.wait(job))[0].state is S.COMPLETED
+            assert await jobs.output(job) == {sshd.address(): b"a\nb\n"}
+        assert log.read_text() == "ran\n"
+    finally:
+        shutil.rmtree(other, ignore_errors=True)
+
+
+async def test_where_nothing_can_be_kept_durable_work_is_refused(make_sshd, user, tmp_path):
+    """With what to do; attached work runs all the same."""
+    empty = "mount -t tmpfs -o size=1m,ro none"
+    sshd = make_sshd(wrapper=in_a_place(f"{empty} {user.home}", f"{empty} /var/tmp"))
+    with pytest.raises(HostFailure, match=r"neither .*/\.remjobs/.* nor /var/tmp .*--attached"):
+        await ran(sshd.host(), text("true"))
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.run("echo attached", on=[sshd.host()])
+        assert job.state is S.COMPLETED
+
+
+async def test_a_home_that_allows_no_programs_is_no_hindrance(make_sshd, user):
+    """noexec: nothing of ours is executed as a file."""
+    sshd = make_sshd(wrapper=in_a_place(*own_home(user, "noexec,size=1m")))
+    assert await ran(sshd.host(), text("echo x")) == (Exited(0), b"x\n", b"")
+
+
+async def test_a_disk_that_fills_up_keeps_the_exit_code(make_sshd, user):
+    """The work sees that its output cannot be written; how it ended is told all the same."""
+    sshd = make_sshd(wrapper=in_a_place(*own_home(user, "size=200k")))
+    outcome, out, _ = await ran(sshd.host(), text("head -c 1000000 /dev/zero; exit 6"))
+    assert outcome == Exited(6)
+    assert 0 < len(out) < 1_000_000
+    assert out == bytes(len(out))
+
+
+async def test_output_over_the_limit_fills_no_disk(sshd, tmp_path):
+    """The files stay at the cap while the work goes on; what is kept is its beginning."""
+    need_root("the spool belongs to the test user")
+    limit = 100_000
+    work = """
+        n=0
+        while [ $n -lt 35 ]; do
+            seq -f %09.0f $((n * 1000)) $((n * 1000 + 999))
+            n=$((n + 1))
+            sleep 0.1
+        done"""
+    async with engine_over(tmp_path / "home") as (engine, jobs):
+        job = await jobs.start(work, on=[sshd.host()], output_limit=limit)
+        key = (await engine.store.load(job.id)).entries[0].key
+        [file] = await until(lambda: spools(sshd, f"{key}/out"), "the spool")
+        await until((file.parent / "capped").exists, "the cap")
+        sizes = []
+        while file.exists():
+            sizes.append(file.stat().st_size)
+            await asyncio.sleep(0.05)
+        child = (await jobs.wait(job))[0].children[0]
+        output = (await jobs.output(job))[sshd.address()]
+    whole = b"".join(b"%09d\n" % number for number in range(35_000))
+    assert output == whole[:limit]
+    assert "cut" in child.status_message
+    assert max(sizes) < len(whole) - 50_000
+
+
+async def test_a_host_that_kills_what_users_leave_says_so(make_sshd, tmp_path):
+    """KillUserProcesses=yes breaks the promise: it is told."""
+    conf = tmp_path / "logind.conf"
+    conf.write_text("[Login]\nKillUserProcesses=yes\n")
+    prepare = [
+        "mkdir -p /etc/systemd",
+        "mount -t tmpfs none /etc/systemd",
+        f"cp {conf} /etc/systemd/logind.conf",
+    ]
+    sshd = make_sshd("SetEnv XDG_SESSION_ID=7", wrapper=in_a_place(*prepare))
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.start("true", on=[sshd.host()])
+        child = (await jobs.wait(job))[0].children[0]
+    assert child.state is S.COMPLETED
+    assert "KillUserProcesses=yes" in child.status_message
+
+
+@pytest.mark.parametrize("left", ["perl", None])
+async def test_a_host_without_setsid_has_another_way_or_says_so(make_sshd, tmp_path, left):
+    """Perl makes the session; without it the work still outlives the connection."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for path in Path("/usr/bin").iterdir():
+        if path.name != "setsid" and (not path.name.startswith("perl") or left == "perl"):
+            (tools / path.name).symlink_to(path)
+    sshd = make_sshd(f"SetEnv PATH={tools}")
+    host, key = sshd.host(), uuid4()
+    session = await SshTransport(Caller()).connect(host, None)
+    execution = await session.start(key, text("echo begun; sleep 1; ps -o sid= -p $$; echo $PPID"))
+    assert bool(execution.notes) == (left is None)
+    async for _ in execution:
+        break
+    sshd.kill_connections()
+    await session.close()
+    again = await SshTransport(Caller()).connect(host, None)
+    outcome, out, _ = await ended(await again.adopt(key, {OUT: 6}), release=False, begin=6)
+    await again.close()
+    assert outcome == Exited(0)
+    own_session = len(set(out.split())) == 1
+    assert own_session == (left is not None)
+
+
+async def test_a_host_without_a_usable_sh_is_named(make_sshd, tmp_path):
+    """Nothing was started, and the login's own complaint is shown."""
+    hide = 'mount --bind /etc/hostname /usr/bin/dash && exec "$@"'
+    sshd = make_sshd(wrapper=["unshare", "--mount", "bash", "-c", hide, "bash"])
+    with pytest.raises(HostFailure, match="login shell ended before the work began"):
+        await ran(sshd.host(), text("true"))
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.start("true", on=[sshd.host()])
+        child = (await jobs.wait(job))[0].children[0]
+    assert (child.state, child.reason.kind) == (S.FAILED, K.REFUSED)
+
+
+@pytest.mark.parametrize("login", ["tcsh", "fish", "bash"])
+async def test_any_login_shell_will_do(make_sshd, user, tmp_path, login):
+    """The program is one quoted argument to /bin/sh."""
+    passwd = tmp_path / "passwd"
+    lines = Path("/etc/passwd").read_text().splitlines()
+    changed = [
+        line.rpartition(":")[0] + f":{shutil.which(login)}"
+        if line.startswith(f"{user.name}:")
+        else line
+        for line in lines
+    ]
+    passwd.write_text("\n".join(changed) + "\n")
+    sshd = make_sshd(wrapper=in_a_place(f"mount --bind {passwd} /etc/passwd"))
+    outcome, out, err = await ran(sshd.host(), text('echo "$A"', environment={"A": "a!b 'c'"}))
+    assert (outcome, out, err) == (Exited(0), b"a!b 'c'\n", b"")
+
+
+async def test_a_clock_that_jumps_changes_nothing(sshd, tmp_path, monkeypatch):
+    """Neither ours, while a host is sought, nor the times of files on the host."""
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.start("echo a; sleep 2; echo b", on=[sshd.host()])
+        await until(lambda: spools(sshd, "*/pid"), "the spool")
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + 10_000_000)
+        for pid in spools(sshd, "*/pid"):
+            os.utime(pid.parent, (real() + 10_000_000,) * 2)
+        sshd.kill_connections()
+        [ended_] = await jobs.wait(job)
+        assert ended_.state is S.COMPLETED
+        assert await jobs.output(job) == {sshd.address(): b"a\nb\n"}
