@@ -46,7 +46,7 @@ class Lab:
 
     async def start(self, hosts, **more):
         named = self.fleet.hosts(hosts) if isinstance(hosts, int) else hosts
-        return await self.jobs.start("work", on=named, **more)
+        return await self.jobs.start("work", on=named, **{"durable": False, **more})
 
     async def ran(self, hosts, **more):
         job = await self.start(hosts, **more)
@@ -592,7 +592,7 @@ async def test_after_a_restart_started_work_is_unknown_and_nothing_runs_twice(tm
     fleet = MemoryTransport()
     fleet.behaviour("h1").gate = asyncio.Event()
     async with life(tmp_path, fleet, cleanly=cleanly) as (_, jobs):
-        job = await jobs.start("work", on=fleet.hosts(3), throttle_limit=1)
+        job = await jobs.start("work", on=fleet.hosts(3), throttle_limit=1, durable=False)
         async with asyncio.timeout(5):
             while not fleet.starts:
                 await asyncio.sleep(0.005)
@@ -627,7 +627,7 @@ async def test_an_engine_that_was_superseded_stops_working(tmp_path):
     old = await SqlStore.open(tmp_path)
     engine = Engine(old, {"memory": fleet})
     jobs = Jobs(EngineService(engine, tmp_path / "none"))
-    await jobs.start("work", on=fleet.hosts(1))
+    await jobs.start("work", on=fleet.hosts(1), durable=False)
     async with asyncio.timeout(5):
         while not fleet.starts:
             await asyncio.sleep(0.005)
