@@ -173,11 +173,12 @@ class Engine:
             await run.resume()
 
     async def _revived(self, job_id: int) -> JobRun | None:
-        """Return a job's run; a new one if there is durable work to be sought."""
-        if job_id not in self._runs:
-            stored = await self.store.load(job_id)
-            lost = any(entry.child.state is JobState.DISCONNECTED for entry in stored.entries)
-            if job_id not in self._runs and lost and stored.work.durable:
+        """Return a job's run, looking again for durable work that was given up."""
+        stored = await self.store.load(job_id)
+        lost = [entry for entry in stored.entries if _is_disconnected(entry.child)]
+        if lost and stored.work.durable:
+            run = self._runs.get(job_id)
+            if run is None or not run.seek(lost):
                 self._launch(stored, _is_disconnected)
         return self._runs.get(job_id)
 
@@ -212,12 +213,12 @@ class Engine:
         self._runs[job_id] = run
         task = asyncio.create_task(run.run(), name=f"job {job_id}")
         self._tasks[job_id] = task
-        task.add_done_callback(lambda done: self._ended(job_id, done))
+        task.add_done_callback(lambda done: self._ended(job_id, run, done))
         return run
 
-    def _ended(self, job_id: int, task: asyncio.Task[None]) -> None:
-        self._runs.pop(job_id, None)
-        self._tasks.pop(job_id, None)
+    def _ended(self, job_id: int, run: JobRun, task: asyncio.Task[None]) -> None:
+        if self._runs.get(job_id) is run:
+            del self._runs[job_id], self._tasks[job_id]
         if not task.cancelled() and (exc := task.exception()) is not None:
             _log.critical("job %d broke off: %s", job_id, exc, exc_info=exc)
             self.failed.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ from remjobs.engine.child import ChildRun, Ledger
 from remjobs.engine.throttle import Throttle
 from remjobs.model.job import Child
 from remjobs.model.state import JobState, Request, advance, parent_state
-from remjobs.store.base import Piece, Store, StoredJob
+from remjobs.store.base import Entry, Piece, Store, StoredJob
 from remjobs.transports.base import Transport
 
 __all__ = ["JobRun"]
@@ -58,14 +58,18 @@ class JobRun:
             offsets=store.offsets,
         )
 
-        def runs(wanted: Callable[[Child], bool]) -> Iterator[ChildRun]:
-            for entry in stored.entries:
-                if wanted(entry.child):
-                    transport = transports(entry.host.transport)
-                    yield ChildRun(entry, stored.work, transport, ledger)
+        def prepared(entry: Entry) -> ChildRun:
+            transport = transports(entry.host.transport)
+            return ChildRun(entry, stored.work, transport, ledger)
 
-        self._waiting = deque(runs(lambda child: child.state is JobState.NOT_STARTED))
-        self._active = set(runs(lost))
+        self._prepared = prepared
+        children = stored.entries
+        self._waiting = deque(
+            prepared(entry) for entry in children if entry.child.state is JobState.NOT_STARTED
+        )
+        self._active = {prepared(entry) for entry in children if lost(entry.child)}
+        self._group = asyncio.TaskGroup()
+        self._has_begun = False
         self._stopping: asyncio.Task[None] | None = None
 
     @property
@@ -90,18 +94,35 @@ class JobRun:
 
     async def run(self) -> None:
         """Find what was begun, then start children as the throttle lets them, to the end."""
-        async with asyncio.TaskGroup() as group:
+        async with self._group:
+            self._has_begun = True
             for child in tuple(self._active):
-                # What runs already takes a slot, even beyond the limit.
-                self._throttle.occupy()
-                group.create_task(self._run_one(child))
+                self._find(child)
             while self._waiting:
                 if self._request is Request.NONE and self._throttle.take():
                     child = self._waiting.popleft()
                     self._active.add(child)
-                    group.create_task(self._run_one(child))
+                    self._group.create_task(self._run_one(child))
                 else:
                     await self._throttle.changed()
+
+    def _find(self, child: ChildRun) -> None:
+        # What runs already takes a slot, even beyond the limit.
+        self._throttle.occupy()
+        self._group.create_task(self._run_one(child))
+
+    def seek(self, entries: Iterable[Entry]) -> bool:
+        """Look again for children whose hosts were given up; False if this run has ended."""
+        if not (self._active or self._waiting):
+            return False
+        busy = {run.child.id for run in self._active}
+        for entry in entries:
+            if entry.child.id not in busy:
+                child = self._prepared(entry)
+                self._active.add(child)
+                if self._has_begun:
+                    self._find(child)
+        return True
 
     async def _run_one(self, child: ChildRun) -> None:
         try:

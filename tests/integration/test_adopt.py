@@ -41,6 +41,11 @@ async def test_a_hundred_cuts_lose_and_repeat_nothing(sshd, tmp_path):
             until [ -e {go}.$n ]; do sleep 0.01; done
         done
         exit 7"""
+
+    def accepted():
+        return sshd.log.read_text().count("Accepted publickey")
+
+    before_all = accepted()
     spread = random.Random(1)  # noqa: S311 - no secret
     got = {OUT: hashlib.sha256(), ERR: hashlib.sha256()}
     size = dict.fromkeys(got, 0)
@@ -57,13 +62,14 @@ async def test_a_hundred_cuts_lose_and_repeat_nothing(sshd, tmp_path):
             before = sum(size.values())
             await until(lambda before=before: sum(size.values()) > before, f"output {number}")
             await asyncio.sleep(spread.uniform(0, 0.02))
+            await until(lambda number=number: accepted() >= before_all + number, "a connection")
             sshd.kill_connections()
             (tmp_path / f"go.{number}").touch()
         await asyncio.wait_for(following, 60)
         child = (await jobs.get(job))[0].children[0]
     assert (child.state, child.exit_code) == (S.FAILED, 7)
     assert len(log.read_text().splitlines()) == 1
-    assert sshd.log.read_text().count("Accepted publickey") > ABORTS
+    assert accepted() > before_all + ABORTS
     for stream, letter in ((OUT, b"o"), (ERR, b"e")):
         whole = b"".join(burst(letter, number) for number in range(ABORTS))
         assert len(whole) >= 5_000_000

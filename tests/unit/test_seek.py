@@ -108,6 +108,27 @@ async def test_a_refusal_is_not_tried_again(lab, reason):
     assert (await jobs.wait(job, timeout=10))[0].state is S.COMPLETED
 
 
+async def test_a_host_that_was_given_up_is_sought_again_while_its_job_goes_on(lab):
+    """Resume looks for it beside what runs and what waits; nothing begins twice."""
+    fleet, jobs = lab
+    for name in ("h1", "h2"):
+        fleet.behaviour(name).gate = asyncio.Event()
+    job = await jobs.start("work", on=fleet.hosts(3), throttle_limit=2, reconnect_for=0.05)
+    await until(lambda: len(fleet.starts) == 2, "two run")
+    lost = fleet.behaviour("h1")
+    lost.refuses = HostFailure(K.UNREACHABLE, "away")
+    lost.cut()
+    await until(lambda: len(fleet.starts) == 3, "it was given up, and the third began")
+    given_up = (await jobs.get(job))[0].children[0]
+    assert (given_up.state, given_up.sought_until) == (S.DISCONNECTED, None)
+    lost.refuses = None
+    await jobs.resume(job)
+    for name in ("h1", "h2"):
+        fleet.behaviour(name).gate.set()
+    assert (await jobs.wait(job, timeout=10))[0].state is S.COMPLETED
+    assert len(fleet.starts) == 3
+
+
 async def test_a_restarted_engine_finds_runs_on_and_goes_on(tmp_path):
     """What runs takes its slots first; what was not begun follows under the throttle."""
     fleet = MemoryTransport()

@@ -11,11 +11,7 @@ refuse() {
     exit 125;
 };
 take() {
-    left=$length;
-    if [ "$left" -gt 65536 ] && dd bs=65536 count=$((left / 65536)) iflag=fullblock 2>/dev/null; then
-        left=$((left % 65536));
-    fi;
-    [ "$left" -eq 0 ] || dd bs=1 count="$left" 2>/dev/null;
+    dd bs="$length" count=1 iflag=fullblock 2>/dev/null || dd bs=1 count="$length" 2>/dev/null;
 };
 if [ -n "$spot" ]; then adopt; exit 0; fi;
 choose;
@@ -37,17 +33,17 @@ if [ -n "${XDG_SESSION_ID:-}" ]; then
     if grep -qsiE "^KillUserProcesses=(yes|true|on|1)" /etc/systemd/logind.conf /etc/systemd/logind.conf.d/*.conf; then risk=$risk,killed; fi;
 fi;
 if command -v setsid >/dev/null; then
-    apart() { setsid "$@"; };
+    set -- setsid;
 elif command -v perl >/dev/null; then
-    apart() { perl -e "use POSIX; POSIX::setsid(); exec @ARGV" "$@"; };
+    set -- perl -e "use POSIX; POSIX::setsid(); exec @ARGV";
 else
     risk=$risk,together;
-    apart() { "$@"; };
+    set --;
 fi;
 # The runner holds the pipe and tells on it how it began. A background job would
 # have the signals INT and QUIT ignored, and so would the work.
 exec 8<&0;
-apart /bin/sh "$load" "$key" "$spot" "$cap" "$body" "$length" 9>&1 </dev/null >/dev/null 2>&1 8<&- | {
+exec "$@" /bin/sh "$load" "$key" "$spot" "$cap" "$body" "$length" 9>&1 </dev/null >/dev/null 2>&1 8<&- | {
     read -r how p rest;
     exec <&8 8<&-;
     case $how in

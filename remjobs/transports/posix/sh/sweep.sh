@@ -6,11 +6,14 @@ boot=-
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null ||
     boot=$(sysctl -n kern.boottime 2>/dev/null | tr -cd 0-9)
 swept=0 kept=0
-for place in "${REMJOBS_SPOOL:-$own}" "$own" /var/tmp/.remjobs-*; do
+set -- "$own" /var/tmp/.remjobs-*
+if [ "${REMJOBS_SPOOL:-$own}" != "$own" ]; then set -- "$REMJOBS_SPOOL" "$@"; fi
+for place in "$@"; do
     if [ ! -d "$place" ] || [ ! -O "$place" ]; then continue; fi
     for k in "$place"/????????-????-????-????-????????????*; do
         [ -e "$k" ] || continue
-        old=$(find "$k" -prune -mmin +"$minutes")
+        old=$k
+        [ "$minutes" = 0 ] || old=$(find "$k" -prune -mmin +"$minutes")
         if [ -e "$k/pid" ]; then
             { read -r pid start began <"$k/pid"; } 2>/dev/null
             # What runs since this boot is nobody's leftover, however old.
