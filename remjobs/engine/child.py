@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,13 @@ __all__ = ["ChildRun", "Ledger"]
 _log: Final = logging.getLogger(__name__)
 _AFTER_STOP: Final = 3.0
 """Seconds for the channel to close once the process tree is gone."""
+_STEADY: Final = 10.0
+"""Seconds after which a connection counts as one that lasted."""
 _LEFT: Final = "the controller ended while the work ran"
+_LATEST_START: Final = timedelta(days=1)
+"""How long after its intent work may be started late. Hosts keep keys for longer
+than that, so that a key which ran is not taken for one that never came."""
+_TOO_LATE: Final = "the host does not have the work, and it is too late to begin it now"
 _FORGOTTEN: Final = "the host knows nothing of the work any more: its spool was removed"
 _NEVER_MENDS: Final = frozenset({ReasonKind.AUTHENTICATION, ReasonKind.HOST_KEY})
 """Refusals that trying again makes no better, and may make worse."""
@@ -90,6 +96,7 @@ class ChildRun:
         self._hold_wanted = self._is_held
         self._stopping: asyncio.Task[StopReport | None] | None = None
         self._seeking = entry.child.state is not JobState.NOT_STARTED
+        self._heard = False
         self._ending = False
         self._done = asyncio.Event()
 
@@ -106,11 +113,10 @@ class ChildRun:
     async def run(self) -> None:
         """Live through it all; a host's failure ends in a state, not an exception."""
         try:
-            why = _LEFT
-            if self.child.state is JobState.NOT_STARTED:
-                why = await self._first() or ""
-            if why:
-                await self._seek(why)
+            begun = self.child.state is not JobState.NOT_STARTED
+            lost = _LEFT if begun else await self._first()
+            if lost is not None:
+                await self._seek(lost)
         except StoreError:
             raise
         except Exception as exc:  # noqa: BLE001 - the boundary of a child: see _fault
@@ -259,6 +265,7 @@ class ChildRun:
         sink = Sink(coalescer, self._ledger.append)
         try:
             async for chunk in execution:
+                self._heard = True
                 await sink.accept(chunk)
         finally:
             await sink.close()
@@ -288,33 +295,40 @@ class ChildRun:
 
     # Looking for it
 
-    async def _seek(self, why: str) -> None:
-        """Look for work whose host was lost, until it is found or the time is up."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._work.reconnect_for
-        tries = pauses(random.Random())  # noqa: S311 - jitter
-        while (left := self._left(until)) > 0:
-            pause = min(next(tries), left)
-            await self._lose(why, pause, left)
+    async def _seek(self, lost: str) -> None:
+        """Look for work whose host was lost, until it is found or the time is up.
+
+        There is one try at least. A host that is found and lost again is sought
+        anew only if it sent something or stayed a while: one that hangs up each
+        time is not asked without end.
+        """
+        clock = asyncio.get_running_loop().time
+        until, tries = self._search()
+        tried, why = False, ""
+        while not tried or clock() < until:
+            pause = min(next(tries), max(0, until - clock()))
+            await self._lose(_both(lost, why), pause, until - clock())
             until = await self._nap(pause, until)
+            tried, began, self._heard = True, clock(), False
             try:
-                lost = await self._again()
+                again = await self._again()
             except _NotNow as exc:
                 why = str(exc)
                 continue
             except _GiveUp as exc:
                 why = str(exc)
                 break
-            if lost is None:
+            if again is None:
                 return
-            why = lost
-            until = loop.time() + self._work.reconnect_for
-            tries = pauses(random.Random())  # noqa: S311 - jitter
-        await self._give_up(why)
+            lost, why = again, ""
+            if self._heard or clock() - began > _STEADY:
+                until, tries = self._search()
+        await self._give_up(_both(lost, why))
 
-    @staticmethod
-    def _left(until: float) -> float:
-        return until - asyncio.get_running_loop().time()
+    def _search(self) -> tuple[float, Iterator[float]]:
+        """Return until when to look (the loop's time), and the pauses between tries."""
+        until = asyncio.get_running_loop().time() + self._work.reconnect_for
+        return until, pauses(random.Random())  # noqa: S311 - jitter
 
     async def _nap(self, pause: float, until: float) -> float:
         """Wait, shorter if a stop is asked; return until when to go on."""
@@ -353,6 +367,8 @@ class ChildRun:
         """Start work that its host knows nothing of, under the same key."""
         if self._acknowledged:
             raise _GiveUp(_FORGOTTEN)
+        if self.child.begin_time is None or _now() - self.child.begin_time > _LATEST_START:
+            raise _GiveUp(_TOO_LATE)
         if not self._stop_wanted.is_set():
             return await self._follow(session.start(self._entry.key, self._work))
         report = await session.stop(self._entry.key, self._work.stop_grace)
@@ -367,7 +383,7 @@ class ChildRun:
         self._seeking = True
         now = _now()
         at = now + timedelta(seconds=pause)
-        until = now + timedelta(seconds=left)
+        until = now + timedelta(seconds=max(0, left))
         message = f"{why}; outcome unknown; next try at {at:%H:%M:%S} UTC"
         reason = Reason(kind=ReasonKind.LOST, message=message)
         await self._move(JobState.DISCONNECTED, reason=reason, sought_until=until)
@@ -462,6 +478,11 @@ async def _closing(session: Session) -> AsyncIterator[Session]:
         yield session
     finally:
         await session.close()
+
+
+def _both(lost: str, why: str) -> str:
+    """Say why a host was lost, and why it was not found again."""
+    return f"{lost}; then: {why}" if why else lost
 
 
 async def _at_once(execution: Execution) -> Execution:

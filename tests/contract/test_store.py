@@ -325,3 +325,33 @@ async def test_parents_maps_children_to_their_jobs(store):
     """What selectors need to find a child by id or UUID."""
     children = [entry.child for entry in (await store.add(new_job(hosts=2)))[0].entries]
     assert await store.parents() == {child.id: (1, child.instance_id) for child in children}
+
+
+async def test_offsets_go_on_behind_what_is_stored(open_store):
+    """For each stream of one child, however its pieces were cut; kept over a restart."""
+    store = await open_store()
+    new, _ = await store.add(new_job())
+    first, second, third = (entry.child for entry in new.entries)
+    assert await store.offsets(first) == {}
+    one = first.id
+    await store.append(1, [piece(one, b"abc"), piece(one, b"\xff\0", 3), piece(one, b"e", 0, ERR)])
+    await store.append(1, [piece(second.id, b"x" * 1000)])
+    await store.close()
+    store = await open_store()
+    assert await store.offsets(first) == {OUT: 5, ERR: 1}
+    assert await store.offsets(second) == {OUT: 1000}
+    assert await store.offsets(third) == {}
+    await store.close()
+
+
+async def test_a_hosts_word_that_it_has_the_work_is_kept(open_store):
+    """Of the child it was said of, over a restart."""
+    store = await open_store()
+    new, _ = await store.add(new_job(hosts=2))
+    assert [entry.acknowledged for entry in new.entries] == [False, False]
+    await store.acknowledge(new.entries[1].child)
+    await store.close()
+    store = await open_store()
+    again = await store.load(new.job.id)
+    assert [entry.acknowledged for entry in again.entries] == [False, True]
+    await store.close()

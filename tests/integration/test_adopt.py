@@ -280,6 +280,23 @@ async def test_a_stop_of_a_host_that_is_away_is_not_confirmed_then_made_good(
         assert not running(f"sleep\0{mark}")
 
 
+async def test_work_under_sudo_is_held_and_goes_on(sshd, tmp_path, sudoer):
+    """Processes of root as well."""
+    beat = world_writable(tmp_path / "beat")
+    work = f"sudo -n sh -c 'while [ ! -e {tmp_path}/enough ]; do echo x >>{beat}; sleep 0.05; done'"
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.start(work, on=[sshd.host()])
+        await until(beat.read_text, "the work begins")
+        [held] = await jobs.suspend(job)
+        assert held.state is S.SUSPENDED
+        size = beat.stat().st_size
+        await asyncio.sleep(0.3)
+        assert beat.stat().st_size == size
+        (tmp_path / "enough").touch()
+        await jobs.resume(job)
+        assert (await jobs.wait(job))[0].state is S.COMPLETED
+
+
 async def test_held_work_is_still_held_after_a_restart_and_goes_on(sshd, tmp_path):
     """Suspended is kept over a new engine; resume lets it end."""
     beat = world_writable(tmp_path / "beat")

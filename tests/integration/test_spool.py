@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -90,12 +91,27 @@ def shell(request, make_sshd, tmp_path):
         ("printf 'a\\0b'; sleep 0.3; echo c >&2; exit 3", Exited(3), b"a\0b", b"c\n"),
         ("exit 137", Exited(137), b"", b""),
         ("kill -9 $$", Signaled("KILL"), b"", b""),
+        ("trap 'echo got; exit 9' INT; kill -INT $$; sleep 5", Exited(9), b"got\n", b""),
         ("exec head -c 1000000 /dev/zero", Exited(0), bytes(1_000_000), b""),
     ],
 )
 async def test_output_and_end_are_the_same_on_every_shell(shell, command, outcome, out, err):
     """Bytes, exit codes and signals, as if the work were attached."""
     assert await ran(shell.host(), text(command)) == (outcome, out, err)
+
+
+async def test_the_work_sees_the_same_world_on_every_shell(shell):
+    """Environment, directory, umask, limits, signals and descriptors are as if attached."""
+    look = """
+        umask; pwd; ulimit -n; ls /proc/$$/fd; grep -E 'Sig(Blk|Ign|Cgt)' /proc/$$/status
+        env | grep -vE '^(REMJOBS_KEY|SSH_|_|OLDPWD|PPID|SHLVL|A__z)' | sort"""
+    script = Work(command=Command(text=look), shell="/bin/bash")
+    worlds = []
+    for durable_ in (False, True):
+        async with running(shell.host(), replace(script, durable=durable_)) as run:
+            assert await run.outcome() == Exited(0)
+            worlds.append(run.output[OUT].decode())
+    assert worlds[0] == worlds[1]
 
 
 async def test_large_binary_input_arrives_on_every_shell(shell):
@@ -245,17 +261,57 @@ async def test_leftovers_are_swept_by_age_at_the_first_start_of_a_day(make_sshd,
             shutil.chown(path, user.name)
             os.utime(path, (0, 0))
         await ran(host, text("true"))
-        assert not old.exists()
+        assert [path.name for path in old.iterdir()] == ["swept"]
         assert not half.exists()
-        assert young.exists()
+        assert list(young.iterdir()) == []
         assert (going / "pid").exists()
-        old.mkdir()
         os.utime(old, (0, 0))
         await ran(host, text("true"))
-        assert old.exists()
+        assert old.exists(), "a second sweep on one day"
+        for mark in place.glob(".swept-*"):
+            mark.unlink()
+        await ran(host, text("true"))
+        assert not old.exists()
         assert (await run.execution.stop(1)).confirmed
-    shutil.rmtree(old)
     shutil.rmtree(young)
+
+
+async def test_an_outcome_that_was_swept_is_not_known_and_not_run_again(sshd, tmp_path):
+    """Hosts clean --older-than 0 takes it; the key stays."""
+    log = world_writable(tmp_path / "log")
+    key, work = uuid4(), text(f"echo ran >>{log}")
+    session = await SshTransport(Caller()).connect(sshd.host(), None)
+    await ended(await session.start(key, work), release=False)
+    report = await session.sweep(0)
+    assert report.swept >= 1
+    for late in (await session.adopt(key, {}), await session.start(key, work)):
+        outcome = (await ended(late, release=False))[0]
+        assert isinstance(outcome, Unknown)
+        assert "swept" in outcome.message
+    await session.close()
+    assert log.read_text() == "ran\n"
+
+
+async def test_hosts_that_share_a_home_keep_their_work_apart(make_sshd, user):
+    """As over NFS: the host's name is in the path."""
+    need_root("host names of their own")
+    for name in ("alpha", "beta"):
+        set_name = f'hostname {name} && exec "$@"'
+        sshd = make_sshd(wrapper=["unshare", "--uts", "sh", "-c", set_name, "sh"])
+        await ran(sshd.host(), text("true"))
+        assert list((user.home / ".remjobs" / name).iterdir())
+
+
+async def test_a_durable_child_costs_one_command_on_its_connection(sshd):
+    """Start, output, end and cleaning go through the same channel."""
+
+    def commands():
+        return sshd.log.read_text().count("Starting session: command")
+
+    await ran(sshd.host(), text("true"))
+    before = commands()
+    await ran(sshd.host(), text("echo out; exit 3", input=bytes(100_000)))
+    assert commands() == before + 1
 
 
 @pytest.mark.parametrize("trouble", ["read-only", "full", "file"])

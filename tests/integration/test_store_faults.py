@@ -19,9 +19,12 @@ from remjobs.model.job import JobType
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.state import JobState
+from remjobs.model.wire import dumps
 from remjobs.model.work import Command, Work
 from remjobs.store.base import NewJob, Piece
+from remjobs.store.database import Database
 from remjobs.store.filesystem import refuse_network_folder
+from remjobs.store.migrate import migrate
 from remjobs.store.sql import SqlStore
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -175,4 +178,31 @@ async def test_a_kill_at_any_moment_loses_no_acknowledged_record(tmp_path, after
     assert len(numbers) > acknowledged
     if final:
         assert (await store.job(1)).state is JobState.COMPLETED
+    await store.close()
+
+
+async def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path, monkeypatch):
+    """Its jobs are all there, and what is new has its first value."""
+    monkeypatch.setattr("remjobs.store.migrate.HEAD", "0001")
+    catalog = Database(tmp_path / "catalog.db")
+    with catalog.write() as connection:
+        migrate(connection)
+        connection.exec_driver_sql(
+            "INSERT INTO jobs VALUES (1, 'a0000000-0000-4000-8000-000000000001', 'old',"
+            " 'RemoteJob', 'true', 'h1', 32, 'none', '', '[]', '{}')",
+        )
+        work = dumps(Work(command=Command(text="true")))
+        connection.exec_driver_sql("INSERT INTO works VALUES (1, ?)", (work,))
+        connection.exec_driver_sql(
+            "INSERT INTO children VALUES (2, 1, 'a0000000-0000-4000-8000-000000000002',"
+            " 'a0000000-0000-4000-8000-000000000003', 'h1', 'ssh', '{\"name\": \"h1\"}', 'Running',"
+            " NULL, NULL, '', NULL, NULL, 1, 1.0, NULL, 1, 0, '{}', NULL)",
+        )
+    catalog.close()
+    monkeypatch.undo()
+    store = await SqlStore.open(tmp_path)
+    [entry] = (await store.load(1)).entries
+    assert (entry.child.state, entry.child.sought_until) == (JobState.RUNNING, None)
+    assert not entry.acknowledged
+    await store.acknowledge(entry.child)
     await store.close()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from remjobs.model.job import ReasonKind as K
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState as S
 from remjobs.store.sql import SqlStore
-from remjobs.testing import MemoryHost, MemoryTransport, memory_engine
+from remjobs.testing import MemoryHost, MemorySession, MemoryTransport, memory_engine
 from remjobs.transports.base import Exited, HostFailure, OutcomeUnknown, Signaled
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
@@ -106,6 +107,56 @@ async def test_a_refusal_is_not_tried_again(lab, reason):
     host.gate.set()
     await jobs.resume(job)
     assert (await jobs.wait(job, timeout=10))[0].state is S.COMPLETED
+
+
+async def test_work_is_not_begun_days_late(tmp_path, monkeypatch):
+    """By then the host may have forgotten that it ran: not known, rather than twice."""
+    fleet = MemoryTransport({"h1": MemoryHost(fails_to_start=OutcomeUnknown("lost"))})
+    async with life(tmp_path, fleet) as jobs:
+        job = await jobs.start("work", on=fleet.hosts(1))
+        await until(lambda: fleet.starts, "it was sent")
+    fleet.behaviour("h1").fails_to_start = None
+    monkeypatch.setattr("remjobs.engine.child._LATEST_START", timedelta(0))
+    async with life(tmp_path, fleet) as jobs:
+        [found] = await jobs.wait(job.id, timeout=5)
+    assert found.state is S.DISCONNECTED
+    assert "too late to begin it now" in found.children[0].reason.message
+
+
+async def test_a_host_that_hangs_up_each_time_is_not_asked_without_end(lab, monkeypatch):
+    """Found is not enough: it must say something, or stay."""
+    fleet, jobs = lab
+    host = fleet.behaviour("h1")
+    host.gate = asyncio.Event()
+    job = await jobs.start("work", on=fleet.hosts(1), reconnect_for=0.2)
+    await until(lambda: host.kept, "it runs")
+    adopt = MemorySession.adopt
+
+    async def hang_up(session, key, offsets):
+        execution = await adopt(session, key, offsets)
+        execution.abandon()
+        return execution
+
+    monkeypatch.setattr(MemorySession, "adopt", hang_up)
+    host.cut()
+    assert (await jobs.wait(job, timeout=5))[0].state is S.DISCONNECTED
+
+
+@pytest.mark.parametrize("ended", [True, False])
+async def test_the_host_is_asked_once_even_where_no_time_is_given(tmp_path, ended):
+    """--reconnect-for 0: after a restart the host still has its say."""
+    gate = asyncio.Event()
+    fleet = MemoryTransport({"h1": MemoryHost(gate=gate)})
+    async with life(tmp_path, fleet) as jobs:
+        job = await jobs.start("work", on=fleet.hosts(1), reconnect_for=0)
+        await until(lambda: fleet.behaviour("h1").kept, "it runs")
+    if ended:
+        gate.set()
+    else:
+        fleet.behaviour("h1").refuses = HostFailure(K.UNREACHABLE, "away")
+    async with life(tmp_path, fleet) as jobs:
+        [found] = await jobs.wait(job.id, timeout=5)
+    assert found.state is (S.COMPLETED if ended else S.DISCONNECTED)
 
 
 async def test_a_host_that_was_given_up_is_sought_again_while_its_job_goes_on(lab):

@@ -46,6 +46,7 @@ _UNKNOWABLE: Final[Mapping[str, str]] = MappingProxyType(
         "vanished": "what watched the work on the host was killed",
         "unborn": "what should begin the work on the host was killed",
         "done": "the host was told already that its outcome is stored",
+        "swept": "its outcome was swept from the host before it was taken",
     },
 )
 

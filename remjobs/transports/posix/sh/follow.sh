@@ -10,7 +10,7 @@ pause() { sleep 0.1 2>/dev/null || sleep 1; };
 # The name of the file that says how the key ended, if it did.
 final() {
     end=;
-    for f in "$spot"/rc.* "$spot"/sig.* "$spot"/refused.* "$spot"/stopped.* "$spot"/done; do
+    for f in "$spot"/rc.* "$spot"/sig.* "$spot"/refused.* "$spot"/stopped.* "$spot"/swept "$spot"/done; do
         if [ -e "$f" ]; then end=${f##*/}; fi;
     done;
 };

@@ -1,13 +1,15 @@
 # Find where this host keeps what outlives a connection.
 #
 # In:  $key, the execution's key
-# Out: $spot, the key's folder if it is here already, else nothing
+# Out: $mask, the umask that the work shall have
+#      $spot, the key's folder if it is here already, else nothing
 #      choose: sets $place to the first folder of ours that can be written to,
 #      and makes $place/$key.$$ there
 #
 # The host's name is in the path since homes may be shared between hosts. Only
 # folders that a restart keeps are taken: a key that vanished would look like
 # one that never was.
+mask=$(umask);
 umask 077;
 name=;
 { read -r name </proc/sys/kernel/hostname; } 2>/dev/null || name=$(uname -n);

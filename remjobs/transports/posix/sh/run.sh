@@ -1,6 +1,6 @@
 # The runner: claim the key, run the work apart from any connection, keep its end.
 #
-# Words: KEY SPOT CAP BODY LENGTH (see start.sh); this file is what start.sh took.
+# Words: KEY SPOT CAP BODY LENGTH MASK (see start.sh); this file is what start.sh took.
 # work() stands before this: it becomes the work, or calls `decline WHY`.
 #
 # SPOT/pid          "PID START BOOT" of the runner while it runs; then renamed to
@@ -9,7 +9,7 @@
 # SPOT/refused.125  could not begin; SPOT/refused says why
 # SPOT/out, err     what it printed, no more than CAP bytes each once CAP is passed
 # SPOT/capped        more was printed than that
-key=$1 spot=$2 cap=$3 body=$4 length=$5 load=$0
+key=$1 spot=$2 cap=$3 body=$4 length=$5 mask=$6 load=$0
 if ! mkdir "$spot" 2>/dev/null; then
     rm -f "$load"
     if [ -d "$spot" ]; then echo known >&9; else echo "refused cannot make $spot" >&9; fi
@@ -66,6 +66,7 @@ export REMJOBS_KEY="$key"
 # A shell tells of a child's signal on its own error output, the note.
 (
     exec >&5 2>&6 5>&- 6>&-
+    umask "$mask"
     work
 )
 code=$?

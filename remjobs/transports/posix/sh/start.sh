@@ -43,7 +43,7 @@ fi;
 # The runner holds the pipe and tells on it how it began. A background job would
 # have the signals INT and QUIT ignored, and so would the work.
 exec 8<&0;
-exec "$@" /bin/sh "$load" "$key" "$spot" "$cap" "$body" "$length" 9>&1 </dev/null >/dev/null 2>&1 8<&- | {
+exec "$@" /bin/sh "$load" "$key" "$spot" "$cap" "$body" "$length" "$mask" 9>&1 </dev/null >/dev/null 2>&1 8<&- | {
     read -r how p rest;
     exec <&8 8<&-;
     case $how in
