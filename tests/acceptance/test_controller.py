@@ -258,7 +258,7 @@ def test_a_controller_of_another_build_hands_durable_work_over(cli, other_versio
         return local, remote
 
     asyncio.run(begin())
-    wait_for(lambda: log.read_text() == "begun\n" * 3, "the work begins")
+    wait_for(lambda: log.read_text() == "begun\n" * 3, f"the work begins: {log.read_text()}")
     assert cli("wait", "1", "3").code == 1
     assert old.wait(timeout=10) == 0
     assert cli.status()["build"] != "0.0.1"
