@@ -197,15 +197,15 @@ class Jobs:
 
     async def stop(self, *selectors: Selector) -> tuple[Job, ...]:
         """Stop jobs, on their hosts too, and return them once that is confirmed or given up."""
-        return await self.service.stop(_texts(selectors))
+        return await self.service.stop(_texts(selectors), read_caller())
 
     async def suspend(self, *selectors: Selector) -> tuple[Job, ...]:
-        """Start no further children of these jobs."""
+        """Start no further children of these jobs, and hold those that run."""
         return await self.service.suspend(_texts(selectors))
 
     async def resume(self, *selectors: Selector) -> tuple[Job, ...]:
-        """Go on with suspended jobs."""
-        return await self.service.resume(_texts(selectors))
+        """Go on with suspended jobs, and look again for hosts that were lost."""
+        return await self.service.resume(_texts(selectors), read_caller())
 
     async def clean(
         self,

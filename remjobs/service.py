@@ -12,7 +12,7 @@ from typing import Protocol
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
-from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import Caller, JobQuery, ReceiveOptions, StartRequest
 
 __all__ = ["Event", "JobService"]
 
@@ -80,16 +80,30 @@ class JobService(Protocol):
         """
         ...
 
-    async def stop(self, selectors: Sequence[str]) -> tuple[Job, ...]:
-        """Stop jobs and return them once every child's end is known or given up."""
+    async def stop(
+        self,
+        selectors: Sequence[str],
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
+        """Stop jobs and return them once every child's end is known or given up.
+
+        Args:
+            selectors: Which jobs.
+            caller: Who asks now, for hosts that must be connected to again; None
+                is whoever started the job.
+        """
         ...
 
     async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
-        """Start no further children until ``resume``."""
+        """Start no further children until ``resume``, and hold those that run."""
         ...
 
-    async def resume(self, selectors: Sequence[str]) -> tuple[Job, ...]:
-        """Go on starting the children of suspended jobs."""
+    async def resume(
+        self,
+        selectors: Sequence[str],
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
+        """Go on with suspended jobs, and look again for hosts that were lost."""
         ...
 
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:

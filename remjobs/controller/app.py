@@ -18,7 +18,7 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.job import Child, Job
-from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import Caller, JobQuery, ReceiveOptions, StartRequest
 from remjobs.model.wire import child_json, decode, dumps, event_json, job_json, parse, record_json
 from remjobs.service import JobService
 
@@ -64,11 +64,11 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "get": lambda body: _get(service, body),
         "start": lambda body: _start(service, body),
         "suspend": lambda body: _jobs(service.suspend(body["selectors"])),
-        "resume": lambda body: _jobs(service.resume(body["selectors"])),
+        "resume": lambda body: _jobs(service.resume(body["selectors"], _caller(body))),
         "remove": lambda body: _jobs(service.remove(body["selectors"], force=body["force"])),
     }
     long = {
-        "stop": lambda body: _once(_jobs(service.stop(body["selectors"]))),
+        "stop": lambda body: _once(_jobs(service.stop(body["selectors"], _caller(body)))),
         "wait": lambda body: _once(_jobs(_wait(service, body))),
         "clean": lambda body: _once(_clean(service, body)),
         "receive": lambda body: _receive(service, body),
@@ -210,6 +210,11 @@ async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]
 
 async def _clean(service: JobService, body: Mapping[str, Any]) -> list[Any]:
     return [to_builtins(answer) for answer in await service.clean(decode(body, CleanRequest))]
+
+
+def _caller(body: Mapping[str, Any]) -> Caller | None:
+    given = body.get("caller")
+    return None if given is None else decode(given, Caller)
 
 
 async def _once(value: Awaitable[Any]) -> AsyncGenerator[Any, None]:

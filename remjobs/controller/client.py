@@ -23,7 +23,7 @@ from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
-from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import Caller, JobQuery, ReceiveOptions, StartRequest
 from remjobs.model.wire import decode, dumps, event_from_json, parse
 from remjobs.service import Event
 
@@ -93,17 +93,25 @@ class ControllerClient:
         body = {"selectors": list(selectors), "any": any_, "timeout": timeout, "force": force}
         return await self._one("wait", body)
 
-    async def stop(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+    async def stop(
+        self,
+        selectors: Sequence[str],
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
         """Stop jobs."""
-        return await self._one("stop", {"selectors": list(selectors)})
+        return await self._one("stop", {"selectors": list(selectors), "caller": caller})
 
     async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
         """Start no further children."""
         return await self._jobs("suspend", {"selectors": list(selectors)})
 
-    async def resume(self, selectors: Sequence[str]) -> tuple[Job, ...]:
-        """Go on starting children."""
-        return await self._jobs("resume", {"selectors": list(selectors)})
+    async def resume(
+        self,
+        selectors: Sequence[str],
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
+        """Go on with jobs."""
+        return await self._jobs("resume", {"selectors": list(selectors), "caller": caller})
 
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
         """Remove jobs."""

@@ -96,6 +96,7 @@ class ChildRun:
         self._hold_wanted = self._is_held
         self._stopping: asyncio.Task[StopReport | None] | None = None
         self._seeking = entry.child.state is not JobState.NOT_STARTED
+        self._stored: Mapping[Stream, int] = {}
         self._heard = False
         self._ending = False
         self._done = asyncio.Event()
@@ -259,9 +260,8 @@ class ChildRun:
             self._is_held = not (await execution.resume()).confirmed
 
     async def _listen(self, execution: Execution, notes: list[str]) -> Outcome:
-        known = await self._ledger.offsets(self.child) if self.child.attempt else {}
         limit = self._work.output_limit
-        coalescer = Coalescer(self.child.id, max(0, limit - sum(known.values())))
+        coalescer = Coalescer(self.child.id, max(0, limit - sum(self._stored.values())))
         sink = Sink(coalescer, self._ledger.append)
         try:
             async for chunk in execution:
@@ -353,8 +353,8 @@ class ChildRun:
             raise _NotNow(str(exc)) from exc
         async with _closing(session):
             try:
-                offsets = await self._ledger.offsets(self.child)
-                execution = await session.adopt(self._entry.key, offsets)
+                self._stored = await self._ledger.offsets(self.child)
+                execution = await session.adopt(self._entry.key, self._stored)
             except HostFailure as exc:
                 raise _NotNow(str(exc)) from exc
             except OutcomeUnknown as exc:

@@ -157,9 +157,14 @@ class Engine:
             return False
         return await self.state(job_id) in enough
 
-    async def stop(self, job_id: int) -> None:
-        """Stop a job; what was lost on its host is looked for once more."""
-        if (run := await self._revived(job_id)) is not None:
+    async def stop(self, job_id: int, caller: Caller | None = None) -> None:
+        """Stop a job; what was lost on its host is looked for once more.
+
+        Args:
+            job_id: The job.
+            caller: Who asks now; None is whoever started the job.
+        """
+        if (run := await self._revived(job_id, caller)) is not None:
             await run.stop()
 
     async def suspend(self, job_id: int) -> None:
@@ -167,18 +172,20 @@ class Engine:
         if (run := self._runs.get(job_id)) is not None:
             await run.suspend()
 
-    async def resume(self, job_id: int) -> None:
+    async def resume(self, job_id: int, caller: Caller | None = None) -> None:
         """Go on with a job; what was lost on its host is looked for once more."""
-        if (run := await self._revived(job_id)) is not None:
+        if (run := await self._revived(job_id, caller)) is not None:
             await run.resume()
 
-    async def _revived(self, job_id: int) -> JobRun | None:
+    async def _revived(self, job_id: int, caller: Caller | None) -> JobRun | None:
         """Return a job's run, looking again for durable work that was given up."""
         stored = await self.store.load(job_id)
+        # The agent of the shell that started the job may be gone by now.
+        stored = replace(stored, caller=caller or stored.caller)
         lost = [entry for entry in stored.entries if _is_disconnected(entry.child)]
         if lost and stored.work.durable:
             run = self._runs.get(job_id)
-            if run is None or not run.seek(lost):
+            if run is None or not run.seek(lost, self.transports(stored.caller)):
                 self._launch(stored, _is_disconnected)
         return self._runs.get(job_id)
 

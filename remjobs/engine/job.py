@@ -7,11 +7,13 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from remjobs.engine.child import ChildRun, Ledger
 from remjobs.engine.throttle import Throttle
 from remjobs.model.job import Child
 from remjobs.model.state import JobState, Request, advance, parent_state
+from remjobs.model.work import Work
 from remjobs.store.base import Entry, Piece, Store, StoredJob
 from remjobs.transports.base import Transport
 
@@ -58,16 +60,12 @@ class JobRun:
             offsets=store.offsets,
         )
 
-        def prepared(entry: Entry) -> ChildRun:
-            transport = transports(entry.host.transport)
-            return ChildRun(entry, stored.work, transport, ledger)
-
-        self._prepared = prepared
-        children = stored.entries
-        self._waiting = deque(
-            prepared(entry) for entry in children if entry.child.state is JobState.NOT_STARTED
-        )
-        self._active = {prepared(entry) for entry in children if lost(entry.child)}
+        self._prepare = partial(_prepared, stored.work, ledger)
+        waiting = [e for e in stored.entries if e.child.state is JobState.NOT_STARTED]
+        self._waiting = deque(self._prepare(transports, entry) for entry in waiting)
+        self._active = {
+            self._prepare(transports, entry) for entry in stored.entries if lost(entry.child)
+        }
         self._group = asyncio.TaskGroup()
         self._has_begun = False
         self._stopping: asyncio.Task[None] | None = None
@@ -111,14 +109,14 @@ class JobRun:
         self._throttle.occupy()
         self._group.create_task(self._run_one(child))
 
-    def seek(self, entries: Iterable[Entry]) -> bool:
+    def seek(self, entries: Iterable[Entry], transports: Callable[[str], Transport]) -> bool:
         """Look again for children whose hosts were given up; False if this run has ended."""
         if not (self._active or self._waiting):
             return False
         busy = {run.child.id for run in self._active}
         for entry in entries:
             if entry.child.id not in busy:
-                child = self._prepared(entry)
+                child = self._prepare(transports, entry)
                 self._active.add(child)
                 if self._has_begun:
                     self._find(child)
@@ -202,3 +200,12 @@ class JobRun:
     async def _append(self, pieces: list[Piece]) -> None:
         await self._store.append(self.id, pieces)
         self._notify(self.id)
+
+
+def _prepared(
+    work: Work,
+    ledger: Ledger,
+    transports: Callable[[str], Transport],
+    entry: Entry,
+) -> ChildRun:
+    return ChildRun(entry, work, transports(entry.host.transport), ledger)

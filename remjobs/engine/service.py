@@ -158,10 +158,14 @@ class EngineService:
             raise WaitTimeout(_still_running([job_id for job_id in ids if job_id not in ended]))
         return await self._jobs(ended if any_ else ids)
 
-    async def stop(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+    async def stop(
+        self,
+        selectors: Sequence[str],
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
         """Stop jobs and return how they ended."""
         ids = self._whole(await self._select(_named(selectors)), "stop")
-        await asyncio.gather(*(self._engine.stop(job_id) for job_id in ids))
+        await asyncio.gather(*(self._engine.stop(job_id, caller) for job_id in ids))
         return await self._jobs(ids)
 
     async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
@@ -170,10 +174,14 @@ class EngineService:
         await asyncio.gather(*map(self._engine.suspend, ids))
         return await self._jobs(ids)
 
-    async def resume(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+    async def resume(
+        self,
+        selectors: Sequence[str],
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
         """Go on with the children of these jobs."""
         ids = self._whole(await self._select(_named(selectors)), "resume")
-        await asyncio.gather(*map(self._engine.resume, ids))
+        await asyncio.gather(*(self._engine.resume(job_id, caller) for job_id in ids))
         return await self._jobs(ids)
 
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:

@@ -1,6 +1,7 @@
 """Durable and attached work through the CLI, against a real sshd."""
 
 import os
+import signal
 
 import pytest
 from support.sshd import need_root, running, wait_for
@@ -68,6 +69,16 @@ def test_a_host_that_stays_away_ends_the_wait_with_an_unknown_outcome(cli, make_
     assert cli("stop", job).code == 0
     assert cli("get", job, "--json").json["state"] == "Stopped"
     assert not running(f"sleep\0{mark}")
+
+
+def test_local_work_outlives_a_killed_controller(cli):
+    """The same wrapper: its output and its end are found by the next command."""
+    job = cli.ok("start", "--command", "echo a; sleep 2; echo b; exit 5").strip()
+    wait_for(lambda: "a" in cli.ok("receive", job, "--keep"), "the work begins")
+    os.kill(cli.status()["pid"], signal.SIGKILL)
+    assert cli("wait", job).code == 1
+    assert cli("get", job, "--json").json["children"][0]["exit_code"] == 5
+    assert cli.ok("receive", job) == "a\nb\n"
 
 
 def test_suspend_holds_and_resume_lets_go(cli, sshd):

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
 import pytest
 from support.sshd import running as processes_with
@@ -286,22 +287,47 @@ def test_run_in_process_needs_no_controller(cli, remote):
     assert re.search(r"belongs to the controller with pid \d+", refused.err)
 
 
-def test_the_agent_of_each_command_is_used(cli, sshd, tmp_path):
-    """The controller was started without one; a later command brings its own."""
-    cli.ok("list")
-    config = tmp_path / "config"
-    config.write_text(
+@contextmanager
+def agent(sshd, path):
+    """Run an ssh-agent that holds the user's key; give its environment."""
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    environment = {"SSH_AUTH_SOCK": str(path)}
+    try:
+        wait_for(path.exists, "the agent's socket")
+        subprocess.run(["ssh-add", "-q", sshd.key], check=True, env={**os.environ, **environment})
+        yield environment
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def config_without_keys(sshd, path):
+    """Write an SSH config that leaves the agent as the only way in."""
+    path.write_text(
         f"Host 127.0.1.*\n Port {sshd.port}\n User {sshd.user.name}\n"
         f" UserKnownHostsFile {sshd.known_hosts}\n IdentityFile /no/such/key\n",
     )
-    words = ("run", "--ssh-config", config, "-t", "127.0.1.1", "--", "echo", "in")
-    path = tmp_path / "agent.sock"
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
-    try:
-        wait_for(path.exists, "the agent's socket")
-        environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
-        subprocess.run(["ssh-add", "-q", sshd.key], check=True, env=environment)
-        assert cli.ok(*words, SSH_AUTH_SOCK=str(path)) == "in\n"
-    finally:
-        agent.terminate()
-        agent.wait()
+    return ["--ssh-config", path, "-t", sshd.address()]
+
+
+def test_the_agent_of_each_command_is_used(cli, sshd, tmp_path):
+    """The controller was started without one; a later command brings its own."""
+    cli.ok("list")
+    options = config_without_keys(sshd, tmp_path / "config")
+    with agent(sshd, tmp_path / "agent.sock") as environment:
+        assert cli.ok("run", *options, "--", "echo", "in", **environment) == "in\n"
+
+
+def test_lost_work_is_found_with_the_agent_of_whoever_resumes(cli, sshd, tmp_path):
+    """The agent that began it is gone, as after a logout; the next shell has another."""
+    options = config_without_keys(sshd, tmp_path / "config")
+    work = "echo a; sleep 2; echo b"
+    with agent(sshd, tmp_path / "first.sock") as environment:
+        job = cli.ok("start", *options, "--command", work, **environment).strip()
+        wait_for(lambda: "a" in cli.ok("receive", job, "--keep"), "the work begins")
+    sshd.kill_connections()
+    assert cli("wait", job).code == 6
+    with agent(sshd, tmp_path / "second.sock") as environment:
+        cli.ok("resume", job, **environment)
+        assert cli("wait", job).code == 0
+    assert cli.ok("receive", job) == "a\nb\n"
