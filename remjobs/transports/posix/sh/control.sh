@@ -61,7 +61,8 @@ else
     start=-
 fi
 
-# The pids of the tree; with "awake", of those in it that are not held.
+# The pids of the tree; with "awake" of those in it that are not held, with
+# "held" of those that are.
 tree() {
     snapshot | awk -v pid="$pid" -v start="$start" -v marked="$(carriers)" -v me="$$" -v only="${1-}" '
         { parent[$1] = $2; session[$1] = $3; began[$1] = $4; state[$1] = $5 }
@@ -79,7 +80,8 @@ tree() {
             } while (grown)
             for (p in mine) {
                 held = (state[p] ~ /^[Tt]/)
-                if (p != me && session[p] != session[me] && !(only == "awake" && held)) printf "%s ", p
+                if (only == "awake" && held || only == "held" && !held) continue
+                if (p != me && session[p] != session[me]) printf "%s ", p
             }
         }'
 }
@@ -103,7 +105,7 @@ send() {
     fi
 }
 
-# Wait up to $1 tenths of a second for the tree (what is awake in it) to be gone.
+# Wait up to $1 tenths of a second for the tree (what is awake, held in it) to be gone.
 gone() {
     turns=$1
     while :; do
@@ -145,9 +147,27 @@ suspend)
     exit 0
     ;;
 resume)
-    # shellcheck disable=SC2086
-    send CONT $first
-    echo "awake $count"
+    # sudo holds itself again when it wakes before its child does: look twice.
+    rounds=10
+    calm=0
+    found=$first
+    while [ "$rounds" -gt 0 ]; do
+        # shellcheck disable=SC2086
+        send CONT $found
+        pause
+        if gone 3 held; then
+            calm=$((calm + 1))
+            found=$(tree)
+        else
+            calm=0
+        fi
+        if [ "$calm" -ge 2 ]; then
+            echo "awake $count"
+            exit 0
+        fi
+        rounds=$((rounds - 1))
+    done
+    echo "left $(tree held)"
     exit 0
     ;;
 esac
