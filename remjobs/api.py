@@ -30,6 +30,7 @@ from remjobs.model.request import (
     Connection,
     JobQuery,
     ReceiveOptions,
+    RetryRequest,
     StartRequest,
     Targets,
 )
@@ -138,6 +139,49 @@ class Jobs:
         """
         job = await self.start(command, **{"durable": False, **options})
         return (await self.wait(job))[0]
+
+    async def retry(
+        self,
+        selector: Selector,
+        *,
+        failed: bool = False,
+        unreachable: bool = False,
+        disconnected: bool = False,
+        hosts: Sequence[str] = (),
+        name: str | None = None,
+        throttle_limit: int | None = None,
+    ) -> Job:
+        """Start a new job with the same work on hosts of an earlier one.
+
+        Args:
+            selector: The earlier job.
+            failed: Hosts where it failed, and those that were never begun.
+            unreachable: Hosts that were not reached, and those that were never begun.
+            disconnected: Hosts whose outcome is not known; it may have run there.
+            hosts: Only these, by name or glob. Without any of these four: all that
+                failed, were not reached or were never begun.
+            name: The new job's name; None is the earlier one's.
+            throttle_limit: None is the earlier one's.
+
+        Raises:
+            UsageError: No host is to be tried again.
+        """
+        request = RetryRequest(
+            instance_id=uuid4(),
+            selector=_texts([selector])[0],
+            failed=failed,
+            unreachable=unreachable,
+            disconnected=disconnected,
+            hosts=tuple(hosts),
+            name=name,
+            throttle_limit=throttle_limit,
+            caller=read_caller(),
+        )
+        return await self.service.retry(request)
+
+    async def set(self, *selectors: Selector, throttle_limit: int) -> tuple[Job, ...]:
+        """Change how many hosts of jobs may run at a time, also while they run."""
+        return await self.service.set(_texts(selectors), throttle_limit=throttle_limit)
 
     async def list(self, *selectors: Selector) -> tuple[Job, ...]:
         """Return parents without children; all, if none is named."""

@@ -12,7 +12,7 @@ from typing import Protocol
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
-from remjobs.model.request import Caller, JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 
 __all__ = ["Event", "JobService"]
 
@@ -33,7 +33,7 @@ class JobService(Protocol):
         ...
 
     async def list(self, query: JobQuery) -> tuple[Job, ...]:
-        """Return the parents that match, without children, by id."""
+        """Return the parents that match, by id; with children only if they are asked for."""
         ...
 
     async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
@@ -104,6 +104,18 @@ class JobService(Protocol):
         caller: Caller | None = None,
     ) -> tuple[Job, ...]:
         """Go on with suspended jobs, and look again for hosts that were lost."""
+        ...
+
+    async def retry(self, request: RetryRequest) -> Job:
+        """Start a new job with the same work on hosts of an earlier one, linked to it.
+
+        Raises:
+            UsageError: No host of it is to be tried again.
+        """
+        ...
+
+    async def set(self, selectors: Sequence[str], *, throttle_limit: int) -> tuple[Job, ...]:
+        """Change how many hosts of these jobs may run at a time."""
         ...
 
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 from support.cli import Cli
 from support.sshd import Sshd, TestUser, need_root
+
+
+def pytest_configure():
+    """Give each run temporary folders of its own.
+
+    pytest shuts the folder that all runs of one user share to everybody else
+    whenever another run begins, and the account that tests log in to could not
+    enter it any more.
+    """
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="remjobs-tests-")
+
+
+def pytest_unconfigure():
+    """Leave nothing behind."""
+    shutil.rmtree(os.environ.pop("PYTEST_DEBUG_TEMPROOT"), ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

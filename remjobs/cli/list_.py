@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+from typing import Any
 
 from remjobs.cli.boundary import client, perform
-from remjobs.cli.options import Json, Selectors, parse_states
+from remjobs.cli.options import Json, Selectors
 from remjobs.cli.render.json_ import item_json, print_json
 from remjobs.cli.render.table import print_jobs
+from remjobs.cli.signatures import with_query_options
 from remjobs.model.request import JobQuery
 
-__all__ = ["State", "list_"]
-
-State = Annotated[
-    list[str] | None,
-    typer.Option("--state", help="Only jobs in this state (repeatable)."),
-]
+__all__ = ["list_"]
 
 
-def list_(jobs: Selectors = None, state: State = None, json: Json = False) -> None:
-    """List jobs, all or those that are named."""
-    perform(_list(jobs or [], state or [], json=json))
+@with_query_options
+def list_(query: Any, jobs: Selectors = None, json: Json = False) -> None:
+    """List jobs, all or those that are named and kept by every option."""
+    perform(_list(query, jobs or [], json=json))
 
 
-async def _list(selectors: list[str], states: list[str], *, json: bool) -> None:
-    query = JobQuery(selectors=tuple(selectors), states=parse_states(states))
-    found = await client().list(query)
+async def _list(query: Any, selectors: list[str], *, json: bool) -> None:
+    built: JobQuery = query(selectors=tuple(selectors))
+    found = await client().list(built)
     if json:
         print_json([item_json(job) for job in found])
     else:
-        print_jobs(found)
+        print_jobs(found, children=True)

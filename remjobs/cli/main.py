@@ -14,7 +14,9 @@ from remjobs.cli import (
     receive,
     remove,
     resume,
+    retry,
     run,
+    set_,
     start,
     stop,
     suspend,
@@ -42,6 +44,8 @@ app.command("wait")(wait.wait)
 app.command("stop")(stop.stop)
 app.command("suspend")(suspend.suspend)
 app.command("resume")(resume.resume)
+app.command("retry")(retry.retry)
+app.command("set")(set_.set_)
 app.command("remove")(remove.remove)
 app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, TypeVar
 
@@ -20,6 +21,7 @@ __all__ = [
     "parse_size",
     "parse_states",
     "parse_streams",
+    "parse_time",
 ]
 
 _SELECTOR_HELP: Final = "Id, name, glob, UUID or the beginning of one, or @last."
@@ -30,6 +32,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Item = TypeVar("Item")
 
 _SIZE: Final = re.compile(r"(\d+)([KMG]?)i?B?", re.IGNORECASE)
+_AGE: Final = re.compile(r"(\d+)([smhd])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FACTORS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
@@ -53,6 +57,26 @@ def parse_size(text: str) -> int:
         msg = f"{text!r} is not a size; write 500000, 64K, 64M or 1G"
         raise UsageError(msg)
     return int(match[1]) * _FACTORS[match[2].upper()]
+
+
+def parse_time(text: str) -> datetime:
+    """Return a moment from a date, a date and time, a time of today, or an age.
+
+    Local time where no zone is given. An age is ``90s``, ``15m``, ``2h`` or ``3d``.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    now = datetime.now(UTC)
+    if match := _AGE.fullmatch(text.strip().removesuffix("ago").strip()):
+        return now - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    for whole in (text, f"{now.astimezone():%Y-%m-%d}T{text}"):
+        try:
+            return datetime.fromisoformat(whole).astimezone(UTC)
+        except ValueError:
+            continue
+    msg = f"{text!r} is not a time; write 2026-01-31, 2026-01-31T14:30, 14:30 or 2h"
+    raise UsageError(msg)
 
 
 def parse_states(names: list[str]) -> frozenset[JobState]:

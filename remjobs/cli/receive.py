@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
-from remjobs.cli.boundary import client, perform
-from remjobs.cli.options import Json, OutputForm, SomeSelectors, parse_streams
+from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.options import Json, OutputForm, SomeSelectors, parse_streams, parse_time
 from remjobs.cli.render.events import printer, show, tell
 from remjobs.cli.render.progress import Progress
 from remjobs.cli.run import Fold, Output, Raw
+from remjobs.errors import UsageError
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
 from remjobs.model.request import JobQuery, ReceiveOptions
 from remjobs.model.state import JobState
+from remjobs.service import JobService
 
 __all__ = ["receive"]
 
@@ -23,6 +25,18 @@ Keep = Annotated[bool, typer.Option("--keep", help="Leave the read position wher
 All = Annotated[bool, typer.Option("--all", help="From the first record again.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end of the job.")]
 Events = Annotated[bool, typer.Option("--events", help="With --wait: tell changes of state.")]
+AutoRemove = Annotated[
+    bool,
+    typer.Option("--auto-remove", help="With --wait: remove the jobs once they are final."),
+]
+Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="TIME", help="Only what came after; moves no position."),
+]
+NoRecurse = Annotated[
+    bool,
+    typer.Option("--no-recurse", help="Only what is a job's own, not its children's."),
+]
 OfHost = Annotated[list[str] | None, typer.Option("--host", help="Only this host (repeatable).")]
 OfStream = Annotated[
     list[str] | None,
@@ -36,6 +50,9 @@ def receive(
     all_: All = False,
     wait: Wait = False,
     events: Events = False,
+    auto_remove: AutoRemove = False,
+    since: Since = None,
+    no_recurse: NoRecurse = False,
     host: OfHost = None,
     stream: OfStream = None,
     output: Output = OutputForm.TEXT,
@@ -47,6 +64,9 @@ def receive(
     form = OutputForm.FOLD if fold else OutputForm.JSON if json else output
 
     async def work() -> int:
+        if auto_remove and not wait:
+            msg = "--auto-remove needs --wait"
+            raise UsageError(msg)
         options = ReceiveOptions(
             keep=keep,
             everything=all_,
@@ -54,8 +74,10 @@ def receive(
             events=events,
             hosts=tuple(host or ()),
             streams=parse_streams(stream or []),
+            since=None if since is None else parse_time(since),
+            recurse=not no_recurse,
         )
-        return await _receive(jobs, options, form, raw=raw)
+        return await _receive(jobs, options, form, raw=raw, remove=auto_remove)
 
     perform(work())
 
@@ -66,6 +88,7 @@ async def _receive(
     form: OutputForm,
     *,
     raw: bool,
+    remove: bool,
 ) -> int:
     service = client()
     query = JobQuery(selectors=tuple(selectors))
@@ -78,7 +101,22 @@ async def _receive(
         Progress(", ".join(selectors), children if options.wait else ()),
         lambda child: _tell(child, everything=options.events),
     )
-    return exit_code(_children(await service.get(query))) if options.wait else ExitCode.OK
+    if not options.wait:
+        return ExitCode.OK
+    ended = await service.get(query)
+    if remove:
+        await _remove(service, ended)
+    return exit_code(_children(ended))
+
+
+async def _remove(service: JobService, items: tuple[Job | Child, ...]) -> None:
+    """Remove the jobs that are final; children stay with their jobs."""
+    final = [str(item.id) for item in items if isinstance(item, Job) and item.is_final]
+    if final:
+        await service.remove(final)
+    for item in items:
+        if str(item.id) not in final:
+            complain(f"{item.id} ({item.state}) is not removed")
 
 
 def _children(items: tuple[Job | Child, ...]) -> list[Child]:

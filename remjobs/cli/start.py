@@ -13,7 +13,7 @@ from remjobs.cli.signatures import with_work_options
 from remjobs.model.job import Job
 from remjobs.model.request import StartRequest
 
-__all__ = ["start", "warn"]
+__all__ = ["show_started", "start", "warn"]
 
 
 @with_work_options
@@ -25,6 +25,11 @@ def start(request: Any, json: Json = False) -> None:
 async def _start(request: Any, *, json: bool) -> None:
     built: StartRequest = request(durable_by_default=True)
     job = await client().start(built)
+    show_started(job, json=json)
+
+
+def show_started(job: Job, *, json: bool) -> None:
+    """Print a job that has just begun: whole on a terminal, else its id."""
     warn(job)
     if json:
         print_json(item_json(job))

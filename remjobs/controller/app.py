@@ -18,7 +18,7 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.job import Child, Job
-from remjobs.model.request import Caller, JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 from remjobs.model.wire import child_json, decode, dumps, event_json, job_json, parse, record_json
 from remjobs.service import JobService
 
@@ -63,6 +63,10 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "list": lambda body: _list(service, body),
         "get": lambda body: _get(service, body),
         "start": lambda body: _start(service, body),
+        "retry": lambda body: _retry(service, body),
+        "set": lambda body: _jobs(
+            service.set(body["selectors"], throttle_limit=decode(body["throttle_limit"], int)),
+        ),
         "suspend": lambda body: _jobs(service.suspend(body["selectors"])),
         "resume": lambda body: _jobs(service.resume(body["selectors"], _caller(body))),
         "remove": lambda body: _jobs(service.remove(body["selectors"], force=body["force"])),
@@ -206,6 +210,10 @@ async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]
         timeout=body["timeout"],
         force=body["force"],
     )
+
+
+async def _retry(service: JobService, body: Mapping[str, Any]) -> Any:
+    return job_json(await service.retry(decode(body, RetryRequest)))
 
 
 async def _clean(service: JobService, body: Mapping[str, Any]) -> list[Any]:

@@ -23,7 +23,7 @@ from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
-from remjobs.model.request import Caller, JobQuery, ReceiveOptions, StartRequest
+from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 from remjobs.model.wire import decode, dumps, event_from_json, parse
 from remjobs.service import Event
 
@@ -116,6 +116,15 @@ class ControllerClient:
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
         """Remove jobs."""
         return await self._jobs("remove", {"selectors": list(selectors), "force": force})
+
+    async def retry(self, request: RetryRequest) -> Job:
+        """Try hosts of a job again."""
+        return decode(await self._call("retry", request), Job)
+
+    async def set(self, selectors: Sequence[str], *, throttle_limit: int) -> tuple[Job, ...]:
+        """Change the throttle limit of jobs."""
+        body = {"selectors": list(selectors), "throttle_limit": throttle_limit}
+        return await self._jobs("set", body)
 
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
         """Remove from hosts what durable work left there."""

@@ -167,6 +167,12 @@ class Engine:
         if (run := await self._revived(job_id, caller)) is not None:
             await run.stop()
 
+    async def limit(self, job_id: int, throttle_limit: int) -> None:
+        """Change how many children of a job may run at a time."""
+        await self.store.limit(job_id, throttle_limit)
+        if (run := self._runs.get(job_id)) is not None:
+            run.limit(min(throttle_limit, self._most_at_once))
+
     async def suspend(self, job_id: int) -> None:
         """Hold a job that lives here."""
         if (run := self._runs.get(job_id)) is not None:

@@ -130,6 +130,10 @@ class JobRun:
             self._throttle.give_back()
             self._notify(self.id)
 
+    def limit(self, throttle_limit: int) -> None:
+        """Change how many children may run at a time; those that run go on."""
+        self._throttle.limit(throttle_limit)
+
     async def stop(self) -> None:
         """Stop what waits at once, and what runs as its host can.
 

@@ -144,6 +144,8 @@ class Receiver:
     def _wants_child(self, child: Child) -> bool:
         if self._child_id is not None and child.id != self._child_id:
             return False
+        if self._child_id is None and not self._options.recurse:
+            return False
         return not self._options.hosts or child.host in self._options.hosts
 
     def _wants_change(self, child: Child) -> bool:
@@ -154,9 +156,13 @@ class Receiver:
         options = self._options
         if self._child_id is not None and record.child_id != self._child_id:
             return False
+        if self._child_id is None and not options.recurse:
+            return False
         if options.hosts and record.host not in options.hosts:
             return False
         if options.streams and record.stream not in options.streams:
+            return False
+        if options.since is not None and record.time <= options.since:
             return False
         received = positions.get(record.child_id, {}).get(record.stream, 0)
         return options.everything or record.seq > received
@@ -164,5 +170,5 @@ class Receiver:
     async def _commit(self) -> None:
         """Make durable what was handed out since the last time."""
         done, self._progress = self._progress, _Progress()
-        if not self._options.keep:
+        if not (self._options.keep or self._options.since):
             await self._engine.store.received(self._job_id, done.positions, done.told)

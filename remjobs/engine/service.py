@@ -11,7 +11,9 @@ from typing import Final
 
 from remjobs.engine.clean import clean
 from remjobs.engine.engine import Engine
+from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
+from remjobs.engine.retry import to_retry
 from remjobs.engine.select import Selected, select
 from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.inventory.select import Selection, resolve
@@ -26,6 +28,7 @@ from remjobs.model.request import (
     Connection,
     JobQuery,
     ReceiveOptions,
+    RetryRequest,
     StartRequest,
     Targets,
 )
@@ -66,6 +69,38 @@ class EngineService:
         )
         return await self._engine.store.job(await self._engine.start(new))
 
+    async def retry(self, request: RetryRequest) -> Job:
+        """Start a new job with the same work on hosts of an earlier one."""
+        [job_id] = self._whole(await self._one(request.selector), "retry")
+        stored = await self._engine.store.load(job_id)
+        ids = {child.id for child in to_retry(stored.job.children or (), request)}
+        hosts = tuple(entry.host for entry in stored.entries if entry.child.id in ids)
+        if not hosts:
+            msg = f"no host of job {job_id} is to be tried again; see `remjobs get {job_id}`"
+            raise UsageError(msg)
+        new = NewJob(
+            instance_id=request.instance_id,
+            name=request.name or stored.job.name,
+            type=stored.job.type,
+            location=fold(host.name for host in hosts),
+            throttle_limit=request.throttle_limit or stored.job.throttle_limit,
+            work=stored.work,
+            caller=request.caller,
+            hosts=hosts,
+            retry_of=job_id,
+        )
+        return await self._engine.store.job(await self._engine.start(new))
+
+    async def set(self, selectors: Sequence[str], *, throttle_limit: int) -> tuple[Job, ...]:
+        """Change how many hosts of these jobs may run at a time."""
+        if throttle_limit < 1:
+            msg = f"throttle limit {throttle_limit} is not 1 or more"
+            raise UsageError(msg)
+        ids = self._whole(await self._select(_named(selectors)), "set")
+        for job_id in ids:
+            await self._engine.limit(job_id, throttle_limit)
+        return await self._jobs(ids)
+
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
         """Remove from hosts what durable work left there."""
         selection = await self._selection(request.targets, request.caller)
@@ -93,17 +128,25 @@ class EngineService:
         """Return the parents that match."""
         jobs = await self._engine.store.jobs()
         wanted = {hit.job_id for hit in await self._select(query.selectors)}
-        return tuple(job for job in jobs if job.id in wanted and _in_states(job, query))
+        found = kept((job for job in jobs if job.id in wanted), query)
+        if not (query.include_children or query.child_states):
+            return tuple(found)
+        whole = await self._jobs([job.id for job in found])
+        return tuple(with_children_kept(whole, query))
 
     async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
         """Return parents with children, or the children that were named."""
+        hits = await self._select(query.selectors)
+        whole = {job.id: job for job in await self._jobs(_parents(hits))}
+        named = [whole[hit.job_id] for hit in hits if hit.child_id is None]
+        parents = {job.id: job for job in with_children_kept(kept(named, query), query)}
         found: list[Job | Child] = []
-        for hit in await self._select(query.selectors):
-            job = await self._engine.store.job(hit.job_id)
+        for hit in hits:
             if hit.child_id is not None:
-                found += [child for child in job.children or () if child.id == hit.child_id]
-            elif _in_states(job, query):
-                found.append(job)
+                children = whole[hit.job_id].children or ()
+                found += [child for child in children if child.id == hit.child_id]
+            elif hit.job_id in parents:
+                found.append(parents[hit.job_id])
         return tuple(found)
 
     async def receive(
@@ -122,10 +165,7 @@ class EngineService:
 
     async def follow(self, selector: str) -> AsyncGenerator[Record, None]:
         """Yield every record of one job as it comes."""
-        hits = await self._select([selector])
-        if len(hits) != 1:
-            msg = f"{selector!r} names {len(hits)} jobs; follow one"
-            raise UsageError(msg)
+        hits = await self._one(selector)
         async for record in follow(self._engine, hits[0].job_id):
             if hits[0].child_id in {None, record.child_id}:
                 yield record
@@ -198,6 +238,14 @@ class EngineService:
             raise NotRemovable(msg)
         return tuple(removed)
 
+    async def _one(self, selector: str) -> Sequence[Selected]:
+        """Return what a selector names; refuse several."""
+        hits = await self._select([selector])
+        if len(hits) != 1:
+            msg = f"{selector!r} names {len(hits)} jobs; name one"
+            raise UsageError(msg)
+        return hits
+
     async def _select(self, selectors: Sequence[str]) -> tuple[Selected, ...]:
         jobs = await self._engine.store.jobs()
         return select(selectors, jobs, await self._engine.store.parents() if selectors else {})
@@ -240,10 +288,6 @@ def _named(selectors: Sequence[str]) -> Sequence[str]:
 
 def _parents(hits: Sequence[Selected]) -> list[int]:
     return list(dict.fromkeys(hit.job_id for hit in hits))
-
-
-def _in_states(job: Job, query: JobQuery) -> bool:
-    return not query.states or job.state in query.states
 
 
 def _removable(job: Job) -> bool:

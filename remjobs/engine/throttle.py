@@ -16,6 +16,11 @@ class Throttle:
         self._used = 0
         self._changed = asyncio.Event()
 
+    def limit(self, limit: int) -> None:
+        """Allow another number at a time; what is taken stays taken."""
+        self._limit = limit
+        self._changed.set()
+
     def take(self) -> bool:
         """Take a slot if one is free."""
         if self._used >= self._limit:

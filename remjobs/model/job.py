@@ -94,6 +94,8 @@ class Job:
     begin_time: datetime | None = None
     end_time: datetime | None = None
     throttle_limit: int = 32
+    retry_of: int | None = None
+    """The job whose hosts this one tries again."""
     counts: Mapping[JobState, int] = field(default_factory=dict)
     children: tuple[Child, ...] | None = None
     """In inventory order; None where only the parent was asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ __all__ = [
     "Connection",
     "JobQuery",
     "ReceiveOptions",
+    "RetryRequest",
     "StartRequest",
     "Targets",
 ]
@@ -94,13 +96,63 @@ class StartRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetryRequest:
+    """Which hosts of a job are to be tried again, with the same work."""
+
+    instance_id: UUID
+    """Made by the asker: the same id twice gives the same job."""
+    selector: str
+    """The job."""
+    failed: bool = False
+    """Hosts where it failed after it had begun, and those that were never begun."""
+    unreachable: bool = False
+    """Hosts that could not be reached or refused us, and those that were never begun."""
+    disconnected: bool = False
+    """Hosts whose outcome is not known: the work may have run there."""
+    hosts: tuple[str, ...] = ()
+    """Only these hosts (names or globs), whatever became of them, but for what runs
+    and for Disconnected ones."""
+    name: str | None = None
+    """The new job's name; None is the first one's."""
+    throttle_limit: int | None = None
+    """The new job's limit; None is the first one's."""
+    caller: Caller = Caller()
+
+    def __post_init__(self) -> None:
+        """Refuse what can never run."""
+        if self.throttle_limit is not None and self.throttle_limit < 1:
+            msg = f"throttle limit {self.throttle_limit} is not 1 or more"
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobQuery:
-    """Which jobs: all, or those that selectors and states name."""
+    """Which jobs: all, or those that every one of these keeps."""
 
     selectors: tuple[str, ...] = ()
     """Ids, UUIDs or a unique beginning, names, globs, ``@last``; none is all."""
     states: frozenset[JobState] = frozenset()
-    """Keep parents in these states; none is any."""
+    """Parents in these states; none is any."""
+    has_more_data: bool | None = None
+    """Parents with, or without, something to receive; None is any."""
+    child_states: frozenset[JobState] = frozenset()
+    """Parents with children in these states, and of these children only those."""
+    include_children: bool = False
+    """A list has the children as well."""
+    newest: int | None = None
+    """So many that ended last; those that have not ended come after all others."""
+    after: datetime | None = None
+    """Parents that ended after this."""
+    before: datetime | None = None
+    """Parents that ended before this."""
+    command: str | None = None
+    """Parents whose command matches this glob, without regard to case."""
+
+    def __post_init__(self) -> None:
+        """Refuse what keeps nothing by mistake."""
+        if self.newest is not None and self.newest < 1:
+            msg = f"--newest {self.newest}: expected 1 or more"
+            raise UsageError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,9 +169,17 @@ class ReceiveOptions:
     """Tell each child's change of state as well."""
     hosts: tuple[str, ...] = ()
     streams: frozenset[Stream] = field(default_factory=frozenset)
+    since: datetime | None = None
+    """Only what arrived after this. It is a look: the read position stays, since what
+    came earlier would count as received otherwise."""
+    recurse: bool = True
+    """A parent's receive gives its children's records; a parent has none of its own."""
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
+        if self.since is not None and self.wait:
+            msg = "--since and --wait do not go together: --since leaves the read position"
+            raise UsageError(msg)
         if self.keep and self.wait:
             msg = "--keep and --wait do not go together"
             raise UsageError(msg)

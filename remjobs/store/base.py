@@ -40,6 +40,7 @@ class NewJob:
     caller: Caller
     hosts: tuple[Host, ...]
     warnings: tuple[str, ...] = ()
+    retry_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,10 @@ class Store(Protocol):
 
     async def ask(self, job_id: int, request: Request, message: str = "") -> None:
         """Note what is asked of a parent."""
+        ...
+
+    async def limit(self, job_id: int, throttle_limit: int) -> None:
+        """Change how many children of a job may run at a time."""
         ...
 
     async def append(self, job_id: int, pieces: Sequence[Piece]) -> None:

@@ -67,6 +67,7 @@ def new_job_values(job_id: int, new: NewJob) -> dict[str, Any]:
         "status_message": "",
         "warnings": list(new.warnings),
         "caller": msgspec.to_builtins(new.caller),
+        "retry_of": new.retry_of,
     }
 
 
@@ -195,6 +196,7 @@ def job_of(
         status_message=row.status_message,
         begin_time=moment(_least(group.begin for group in parts)),
         throttle_limit=row.throttle_limit,
+        retry_of=row.retry_of,
         counts={group.state: group.count for group in parts},
         warnings=tuple(row.warnings),
         reason=_parent_reason(state, parts),

@@ -163,6 +163,11 @@ class SqlStore:
         values = {"request": request.value, "status_message": message}
         await self._writer.write(_CATALOG, lambda c: c.execute(change.values(values)) and None)
 
+    async def limit(self, job_id: int, throttle_limit: int) -> None:
+        """Change how many children of a job may run at a time."""
+        change = update(jobs).where(jobs.c.id == job_id).values(throttle_limit=throttle_limit)
+        await self._writer.write(_CATALOG, lambda c: c.execute(change) and None)
+
     async def append(self, job_id: int, pieces: Sequence[Piece]) -> None:
         """Store output."""
         held = tuple(pieces)

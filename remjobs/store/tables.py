@@ -62,6 +62,7 @@ jobs = Table(
     Column("status_message", Text, nullable=False),
     Column("warnings", JSON, nullable=False),
     Column("caller", JSON, nullable=False),
+    Column("retry_of", Integer),
 )
 
 works = Table(

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -366,6 +367,29 @@ async def test_receive_gives_children_in_inventory_order_once(lab):
     ]
     assert await received(lab.jobs, job) == []
     assert not (await lab.jobs.get(job))[0].has_more_data
+
+
+async def test_a_look_since_a_time_takes_nothing(lab):
+    """What came after it, and the read position stays; not together with wait."""
+    lab.fleet.behaviour("h1").output = [(OUT, b"a")]
+    job = await lab.ran(1)
+    [record] = await received(lab.jobs, job, keep=True)
+    assert await received(lab.jobs, job, since=record.time) == []
+    earlier = record.time - timedelta(seconds=1)
+    for _ in range(2):
+        assert data(await received(lab.jobs, job, since=earlier)) == [b"a"]
+    assert data(await received(lab.jobs, job)) == [b"a"]
+    with pytest.raises(UsageError, match="--since and --wait"):
+        ReceiveOptions(since=earlier, wait=True)
+
+
+async def test_a_parent_has_no_records_of_its_own(lab):
+    """Without recursion it gives none; a child that is named gives its own."""
+    lab.fleet.behaviour("h1").output = [(OUT, b"a")]
+    job = await lab.ran(2)
+    assert await received(lab.jobs, job, recurse=False) == []
+    child = job.children[0].id
+    assert data(await received(lab.jobs, child, recurse=False)) == [b"a"]
 
 
 async def test_keep_keep_take_take(lab):

@@ -26,19 +26,22 @@ _COLOURS: Final = {
 }
 
 
-def print_jobs(jobs: Sequence[Job]) -> None:
-    """Print a line for each job."""
+def print_jobs(jobs: Sequence[Job], *, children: bool = False) -> None:
+    """Print a line for each job; with ``children``, and for each of theirs."""
+    items: list[Job | Child] = []
+    for job in jobs:
+        items += [job, *(job.children or () if children else ())]
     rows = [
         (
-            str(job.id),
-            job.name,
-            job.type.value,
-            job.state.value,
-            str(job.has_more_data),
-            job.location,
-            job.command,
+            str(item.id),
+            item.name,
+            item.type.value if isinstance(item, Job) else "",
+            item.state.value,
+            str(item.has_more_data),
+            item.location if isinstance(item, Job) else item.host,
+            item.command,
         )
-        for job in jobs
+        for item in items
     ]
     _print(_COLUMNS, rows, shrinks=("Name", "Location", "Command"))
 
@@ -92,6 +95,7 @@ def _of_job(job: Job) -> list[tuple[str, str]]:
         ("PSJobTypeName", job.type.value),
         ("Location", job.location),
         ("ThrottleLimit", str(job.throttle_limit)),
+        ("RetryOf", "" if job.retry_of is None else str(job.retry_of)),
         ("ChildJobs", counts),
     ]
 

@@ -1,0 +1,23 @@
+"""``remjobs set``: change a job while it runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from remjobs.cli.boundary import client, perform
+from remjobs.cli.options import Json, SomeSelectors
+from remjobs.cli.render.answers import show_jobs
+
+__all__ = ["set_"]
+
+Limit = Annotated[
+    int,
+    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time."),
+]
+
+
+def set_(jobs: SomeSelectors, throttle_limit: Limit, json: Json = False) -> None:
+    """Change how many hosts of a job may run at a time; those that run go on."""
+    perform(show_jobs(client().set(jobs, throttle_limit=throttle_limit), json=json))
