@@ -20,7 +20,7 @@ def pytest_configure():
     whenever another run begins, and the account that tests log in to could not
     enter it any more.
     """
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="remjobs-tests-")
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="rj-")
 
 
 def pytest_unconfigure():

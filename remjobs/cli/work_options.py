@@ -55,6 +55,14 @@ Argument = Annotated[
     list[str] | None,
     typer.Option("--arg", metavar="VALUE", help="An argument for the work (repeatable)."),
 ]
+Init = Annotated[
+    str | None,
+    typer.Option("--init", metavar="TEXT", help="Text to run first in the same shell."),
+]
+InitFile = Annotated[
+    str | None,
+    typer.Option("--init-file", metavar="PATH", help="The same, from a local file."),
+]
 Input = Annotated[
     str | None,
     typer.Option("--input", metavar="FILE", help="Standard input of the work; - is ours."),
@@ -112,6 +120,8 @@ def build_request(
     script: ScriptPath = None,
     literal_script: LiteralScript = None,
     arg: Argument = None,
+    init: Init = None,
+    init_file: InitFile = None,
     input_: Input = None,
     name: Name = None,
     throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
@@ -149,6 +159,7 @@ def build_request(
         command=_command(command, words or [], has_script=source is not None),
         script=source,
         arguments=(*(arg or ()), *(words or () if source is not None else ())),
+        initialization=_initialization(init, init_file),
         input=_input(input_),
         environment=_environment(env or []),
         directory=cwd,
@@ -204,6 +215,15 @@ def _script(path: str | None, literal: str | None) -> Script | None:
         raise UsageError(msg)
     chosen = literal if path is None else path
     return None if chosen is None else read_script(chosen)
+
+
+def _initialization(text: str | None, path: str | None) -> str | None:
+    if text is not None and path is not None:
+        msg = "give --init or --init-file, not both"
+        raise UsageError(msg)
+    if path is None:
+        return text
+    return read_file(path, "the initialization").decode("utf-8", "surrogateescape")
 
 
 def _input(path: str | None) -> bytes:

@@ -29,7 +29,9 @@ from remjobs.service import Event
 
 __all__ = ["ControllerClient"]
 
-_TRIES: Final = 4
+_TRIES: Final = 5
+_PAUSE: Final = 0.1
+"""Seconds; the second try comes at once, those after it ever later."""
 _READ: Final = 256 * 1024
 _LEAVE_SECONDS: Final = 15.0
 
@@ -184,9 +186,10 @@ class ControllerClient:
     ) -> AsyncIterator[_Answer]:
         """Send a request and give the answer, once its head is there."""
         answer = await self._attempt(verb, body, connect)
-        for _again in range(1, _TRIES):
+        for tried in range(1, _TRIES):
             if answer is not None:
                 break
+            await asyncio.sleep(_PAUSE * (tried - 1))
             answer = await self._attempt(verb, body, connect)
         if answer is None:
             msg = f"the controller hangs up without an answer; see {self._paths.log}"

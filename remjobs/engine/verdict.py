@@ -9,6 +9,7 @@ from remjobs.model.state import JobState
 from remjobs.transports.base import (
     Exited,
     Lost,
+    NotInitialized,
     Outcome,
     Rebooted,
     Signaled,
@@ -73,6 +74,10 @@ def _natural(outcome: Outcome, success_codes: frozenset[int]) -> Verdict:
         case Signaled(name):
             reason = Reason(kind=ReasonKind.SIGNAL, message=f"killed by signal {name}")
             return Verdict(state=JobState.FAILED, reason=reason, signal=name)
+        case NotInitialized(code):
+            message = "initialization failed"
+            reason = Reason(kind=ReasonKind.INITIALIZATION, message=f"{message}: exit code {code}")
+            return Verdict(state=JobState.FAILED, reason=reason, message=message)
         case Rebooted():
             reason = Reason(kind=ReasonKind.LOST, message="the host was restarted while it ran")
             return Verdict(state=JobState.FAILED, reason=reason)

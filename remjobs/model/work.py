@@ -66,6 +66,9 @@ class Work:
     script: Script | None = None
     arguments: tuple[str, ...] = ()
     """``"$@"`` of a script or of a command text."""
+    initialization: str | None = None
+    """Text that runs first in the same shell: its functions, variables and directory
+    carry over. If it fails, the work is not run."""
     input: bytes = b""
     """Standard input, the same for every host; then end of file."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +101,9 @@ class Work:
                 raise UsageError(msg)
         if any("\0" in argument for argument in self.arguments):
             msg = "an argument cannot hold a NUL byte"
+            raise UsageError(msg)
+        if self.initialization is not None and "\0" in self.initialization:
+            msg = "the initialization cannot hold a NUL byte"
             raise UsageError(msg)
         if self.shell is not None and not self.shell.strip():
             msg = "the shell's name is empty"

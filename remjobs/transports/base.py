@@ -26,6 +26,7 @@ __all__ = [
     "HostFailure",
     "Lost",
     "NeverStarted",
+    "NotInitialized",
     "Outcome",
     "OutcomeUnknown",
     "Rebooted",
@@ -77,6 +78,13 @@ class Signaled:
 
 
 @dataclass(frozen=True, slots=True)
+class NotInitialized:
+    """The initialization failed, with this exit status; the work was not run."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The connection went before the work ended; it may still run, and be adopted."""
 
@@ -95,7 +103,7 @@ class Unknown:
     message: str
 
 
-Outcome = Exited | Signaled | Lost | Rebooted | Unknown
+Outcome = Exited | Signaled | NotInitialized | Lost | Rebooted | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from remjobs.model.work import Work
 from remjobs.transports.base import Exited, HostFailure, Signaled
 from remjobs.transports.flow import Flow
 from remjobs.transports.posix.channel import Launch
+from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 
 __all__ = ["LocalTransport"]
@@ -130,6 +131,7 @@ class LocalTransport:
     def check(self, host: Host, work: Work) -> None:
         """Refuse a working directory that is not there."""
         del host
+        check(work)
         if work.directory is not None and not Path(work.directory).expanduser().is_dir():
             msg = f"no such directory: {work.directory}"
             raise UsageError(msg)

@@ -146,14 +146,14 @@ def test_attached_work_under_a_killed_controller_is_unknown(cli, sshd):
 
 def test_stop_refuses_while_attached_work_runs_unless_forced(cli):
     """Which job, and what --force means."""
-    cli.ok("start", "--attached", "--", "sleep", "77")
+    cli.ok("start", "--attached", "--", "sleep", f"77.{os.getpid()}")
     done = cli("controller", "stop")
     assert done.code == 70
     assert "job 1 still runs" in done.err
     cli.ok("controller", "stop", "--force")
     assert controllers(cli.home) == []
     assert cli("get", "1", "--json").json["children"][0]["state"] == "Disconnected"
-    for pid in running("sleep\x0077"):
+    for pid in running(f"sleep\x0077.{os.getpid()}"):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -259,7 +259,8 @@ def test_a_controller_of_another_build_hands_durable_work_over(cli, other_versio
 
     asyncio.run(begin())
     wait_for(lambda: log.read_text() == "begun\n" * 3, f"the work begins: {log.read_text()}")
-    assert cli("wait", "1", "3").code == 1
+    done = cli("wait", "1", "3")
+    assert done.code == 1, (done, (cli.home / "controller.log").read_text())
     assert old.wait(timeout=10) == 0
     assert cli.status()["build"] != "0.0.1"
     for job in cli("get", "1", "3", "--json").json:
@@ -287,7 +288,7 @@ def test_a_busy_controller_of_another_interface_is_explained(cli, other_version)
 
     async def begin():
         return await Jobs(ControllerClient(paths, api="0", build="0.0.1")).start(
-            "sleep 60",
+            f"sleep 60.{os.getpid()}",
             durable=False,
         )
 
@@ -304,7 +305,7 @@ def test_a_busy_controller_of_another_interface_is_explained(cli, other_version)
         asyncio.run(ask())
     assert cli.status()["busy_jobs"] == [1]
     cli.ok("controller", "stop", "--force")
-    for pid in running("sleep\x0060"):
+    for pid in running(f"sleep\x0060.{os.getpid()}"):
         os.kill(pid, signal.SIGKILL)
 
 

@@ -98,6 +98,17 @@ def test_auto_remove_removes_what_was_received_to_its_end(cli):
     assert cli("get", kept).code == 0
 
 
+def test_an_initialization_comes_before_the_work(cli, tmp_path):
+    """Given as a text or as a file; one that fails has its own reason."""
+    file = tmp_path / "init.sh"
+    file.write_text("greet() { echo hi $1; }\n")
+    assert cli.ok("run", "--init-file", file, "--command", "greet you") == "hi you\n"
+    assert cli.ok("run", "--durable", "--init", "x=1; cd /usr", "--command", "echo $x; pwd")
+    done = cli("run", "--init", "false", "--", "echo", "never")
+    assert (done.code, done.out) == (1, "")
+    assert "Failed (initialization): initialization failed: exit code 1" in done.err
+
+
 def test_since_is_a_look(cli):
     """It shows what came lately, and takes nothing."""
     cli.ok("run", "--durable", "--", "true")
@@ -118,6 +129,9 @@ def test_since_is_a_look(cli):
         (["list", "--after", "soon"], 2, "'soon' is not a time; write 2026-01-31"),
         (["receive", "1", "--auto-remove"], 2, "--auto-remove needs --wait"),
         (["receive", "1", "--since", "1h", "--wait"], 2, "--since and --wait do not go together"),
+        (["run", "--init", "a", "--init-file", "b", "--", "true"], 2, "not both"),
+        (["run", "--init-file", "/no/file", "--", "true"], 2, "/no/file"),
+        (["run", "--init", "a", "--shell", "perl", "--", "1"], 2, "--init needs a shell"),
         (["retry", "77"], 3, "77"),
         (["retry", "1", "-f", "0"], 2, "throttle limit 0 is not 1 or more"),
         (["set", "77", "-f", "2"], 3, "77"),

@@ -17,10 +17,11 @@ from support.sshd import need_root, wait_for, world_writable
 
 from remjobs import JobState as S
 from remjobs import Stream
+from remjobs.errors import UsageError
 from remjobs.model.job import ReasonKind as K
 from remjobs.model.request import Caller
-from remjobs.model.work import Command, Work
-from remjobs.transports.base import Exited, HostFailure, Signaled, Unknown
+from remjobs.model.work import Command, Script, Work
+from remjobs.transports.base import Exited, HostFailure, NotInitialized, Signaled, Unknown
 from remjobs.transports.posix.programs import durable
 from remjobs.transports.ssh import SshTransport
 
@@ -486,3 +487,66 @@ async def test_a_clock_that_jumps_changes_nothing(sshd, tmp_path, monkeypatch):
         [ended_] = await jobs.wait(job)
         assert ended_.state is S.COMPLETED
         assert await jobs.output(job) == {sshd.address(): b"a\nb\n"}
+
+
+# Initialization
+
+
+@pytest.mark.parametrize("durable_", [False, True], ids=["attached", "durable"])
+@pytest.mark.parametrize(
+    ("init", "outcome", "out"),
+    [
+        ("f() { echo in f $v; }; v=1; cd /usr", Exited(3), b"in f 1\n/usr\na b\n"),
+        ("exit 4", NotInitialized(4), b""),
+        ("echo said; false", NotInitialized(1), b"said\n"),
+        ("if", None, b""),
+        ("set -u; echo $nope", None, b""),
+    ],
+)
+async def test_initialization_comes_first_in_the_same_shell(shell, durable_, init, outcome, out):
+    """What it sets carries over; if it fails in any way the work is not run."""
+    work = Work(
+        command=Command(text='f; pwd; echo "$1"; exit 3'),
+        arguments=("a b",),
+        initialization=init,
+        durable=durable_,
+    )
+    async with running(shell.host(), work) as run:
+        found = await run.outcome()
+    assert found == outcome or (outcome is None and isinstance(found, NotInitialized))
+    assert bytes(run.output[OUT]) == out
+    assert b"remjobs-" not in run.output[ERR]
+
+
+async def test_scripts_are_initialized_too(sshd, tmp_path):
+    """In the script's own interpreter, with its arguments and its input."""
+    script = Script(
+        name="x.sh", content=b"#!/bin/bash\nread line; greet $line $1 ${BASH_VERSION:+bash}\n"
+    )
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        for durable_ in (False, True):
+            work = {"initialization": "greet() { echo hi $*; }", "input": b"you\n"}
+            path = tmp_path / "x.sh"
+            path.write_bytes(script.content)
+            job = await jobs.start(
+                script=path,
+                arguments=["one"],
+                on=[sshd.host()],
+                durable=durable_,
+                **work,
+            )
+            [ended_] = await jobs.wait(job)
+            assert ended_.state is S.COMPLETED, ended_.children
+            assert await jobs.output(job) == {sshd.address(): b"hi you one bash\n"}
+
+
+async def test_a_failed_initialization_has_a_reason_of_its_own(sshd, tmp_path):
+    """And python, which cannot be initialized by a text of sh, is refused before the start."""
+    async with engine_over(tmp_path / "home") as (_, jobs):
+        job = await jobs.start("echo never", on=[sshd.host()], initialization="cd /nowhere")
+        child = (await jobs.wait(job))[0].children[0]
+        assert (child.state, child.reason.kind) == (S.FAILED, K.INITIALIZATION)
+        assert child.status_message == "initialization failed"
+        assert OUT not in {record.stream async for record in jobs.follow(job.id)}
+        with pytest.raises(UsageError, match="--init needs a shell"):
+            await jobs.start("print(1)", initialization="x=1", shell="python3")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from remjobs.model.record import Stream
 from remjobs.model.work import Command, Work
-from remjobs.transports.posix.durable import Scanner
+from remjobs.transports.posix.opening import Scanner
 from remjobs.transports.posix.programs import adopt, checksum, durable
 
 KEY = UUID(int=9)

@@ -9,11 +9,18 @@ from uuid import UUID
 
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Chunk, Stream
-from remjobs.transports.base import HostFailure, Lost, Outcome, StopReport
+from remjobs.transports.base import (
+    Exited,
+    HostFailure,
+    Lost,
+    NotInitialized,
+    Outcome,
+    StopReport,
+)
 from remjobs.transports.posix.channel import Channel, OpenBeside
 from remjobs.transports.posix.control import Controls, Identity
-from remjobs.transports.posix.opening import Opening, ended_early
-from remjobs.transports.posix.programs import marker
+from remjobs.transports.posix.opening import Opening, Scanner, ended_early
+from remjobs.transports.posix.programs import initialization_mark, marker
 
 __all__ = ["AttachedExecution"]
 
@@ -28,18 +35,28 @@ _HELD_OPEN: Final = "background processes kept the output open"
 class AttachedExecution:
     """Work that lives as long as its channel."""
 
-    def __init__(self, key: UUID, channel: Channel, beside: OpenBeside) -> None:
+    def __init__(
+        self,
+        key: UUID,
+        channel: Channel,
+        beside: OpenBeside,
+        *,
+        initialized: bool = False,
+    ) -> None:
         """Listen to a channel that was just opened for this key.
 
         Args:
             key: Names this execution.
             channel: Carries it.
             beside: Opens a channel beside it, for the stop.
+            initialized: The work begins with an initialization, which may fail.
         """
+        self._may_fail = initialized
         self._channel = channel
         self._controls = Controls(key, beside)
         self._openings = {s: Opening(marker(key)) for s in (Stream.OUTPUT, Stream.ERROR)}
         self._offsets = dict.fromkeys(self._openings, 0)
+        self._failing = Scanner(initialization_mark(key))
         self._exit_seen: float | None = None
         self._late = 0
         self._held_open = False
@@ -59,6 +76,8 @@ class AttachedExecution:
             while (piece := await self._next()) is not None:
                 stream, data = piece
                 data = self._openings[stream].feed(data)
+                if stream is Stream.ERROR and self._may_fail:
+                    data = self._failing.feed(data)
                 self._look_for_identity()
                 if data:
                     yield self._chunk(stream, data)
@@ -118,6 +137,8 @@ class AttachedExecution:
         flow = self._channel.flow
         while flow.outcome is None:
             await flow.changed(None)
+        if self._failing.lines and isinstance(flow.outcome, Exited):
+            return NotInitialized(flow.outcome.code)
         return flow.outcome
 
     async def stop(self, grace: float) -> StopReport:

@@ -15,6 +15,7 @@ from remjobs.transports.base import (
     HostFailure,
     Lost,
     NeverStarted,
+    NotInitialized,
     Outcome,
     OutcomeUnknown,
     Rebooted,
@@ -24,10 +25,10 @@ from remjobs.transports.base import (
 )
 from remjobs.transports.posix.channel import Channel, OpenBeside
 from remjobs.transports.posix.control import SPOOLED, Controls
-from remjobs.transports.posix.opening import Opening, ended_early
+from remjobs.transports.posix.opening import Opening, Scanner, ended_early
 from remjobs.transports.posix.programs import marker
 
-__all__ = ["DurableExecution", "Scanner"]
+__all__ = ["DurableExecution"]
 
 _HEADER_SECONDS: Final = 60.0
 _RELEASE_SECONDS: Final = 5.0
@@ -49,41 +50,6 @@ _UNKNOWABLE: Final[Mapping[str, str]] = MappingProxyType(
         "swept": "its outcome was swept from the host before it was taken",
     },
 )
-
-
-class Scanner:
-    """Takes the lines that begin with a word out of a stream. No I/O: fed, it answers."""
-
-    def __init__(self, word: bytes) -> None:
-        """Look for this word, which does not occur otherwise."""
-        self._word = word
-        self._held = b""
-        self.lines: list[bytes] = []
-        """What stood behind the word in each line that was found."""
-
-    def feed(self, data: bytes) -> bytes:
-        """Take bytes and return those that are not ours and complete."""
-        data = self._held + data if self._held else data
-        clean: list[bytes] = []
-        while (start := data.find(self._word)) >= 0:
-            clean.append(data[:start])
-            end = data.find(b"\n", start)
-            if end < 0:
-                self._held = data[start:]
-                return b"".join(clean)
-            self.lines.append(data[start + len(self._word) : end].strip())
-            data = data[end + 1 :]
-        keep = self._begun(data)
-        self._held = data[len(data) - keep :]
-        clean.append(data[: len(data) - keep])
-        return b"".join(clean)
-
-    def _begun(self, data: bytes) -> int:
-        """Return how many bytes at the end may begin the word."""
-        for size in range(min(len(data), len(self._word) - 1), 0, -1):
-            if data.endswith(self._word[:size]):
-                return size
-        return 0
 
 
 class DurableExecution:
@@ -217,6 +183,8 @@ class DurableExecution:
             raise HostFailure(ReasonKind.REFUSED, why)
         if kind == "rc":
             self._end_with(Exited(int(value)))
+        elif kind == "init":
+            self._end_with(NotInitialized(int(value)))
         elif kind == "sig":
             self._end_with(Signaled(value))
         elif kind == "stopped":

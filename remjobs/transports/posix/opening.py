@@ -1,4 +1,4 @@
-"""Where a program's own output begins, after whatever a login prints."""
+"""Telling a program's own lines from the work's output, and from what a login prints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from remjobs.model.job import ReasonKind
 from remjobs.transports.base import Exited, HostFailure, Outcome
 
-__all__ = ["Opening", "ended_early"]
+__all__ = ["Opening", "Scanner", "ended_early"]
 
 _NOISE_KEPT: Final = 400
 
@@ -43,6 +43,41 @@ class Opening:
         self.line = self._held[start + len(self._word) : end].strip()
         rest, self._held = self._held[end + 1 :], b""
         return rest
+
+
+class Scanner:
+    """Takes the lines that begin with a word out of a stream. No I/O: fed, it answers."""
+
+    def __init__(self, word: bytes) -> None:
+        """Look for this word, which does not occur otherwise."""
+        self._word = word
+        self._held = b""
+        self.lines: list[bytes] = []
+        """What stood behind the word in each line that was found."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes and return those that are not ours and complete."""
+        data = self._held + data if self._held else data
+        clean: list[bytes] = []
+        while (start := data.find(self._word)) >= 0:
+            clean.append(data[:start])
+            end = data.find(b"\n", start)
+            if end < 0:
+                self._held = data[start:]
+                return b"".join(clean)
+            self.lines.append(data[start + len(self._word) : end].strip())
+            data = data[end + 1 :]
+        keep = self._begun(data)
+        self._held = data[len(data) - keep :]
+        clean.append(data[: len(data) - keep])
+        return b"".join(clean)
+
+    def _begun(self, data: bytes) -> int:
+        """Return how many bytes at the end may begin the word."""
+        for size in range(min(len(data), len(self._word) - 1), 0, -1):
+            if data.endswith(self._word[:size]):
+                return size
+        return 0
 
 
 def ended_early(outcome: Outcome | None, openings: Iterable[Opening]) -> HostFailure:

@@ -22,6 +22,7 @@ from importlib import resources
 from typing import Final
 from uuid import UUID
 
+from remjobs.errors import UsageError
 from remjobs.model.record import Stream
 from remjobs.model.work import Script, Work
 from remjobs.transports.posix.channel import Launch
@@ -30,9 +31,11 @@ __all__ = [
     "KEY_VARIABLE",
     "adopt",
     "attached",
+    "check",
     "checksum",
     "controller",
     "durable",
+    "initialization_mark",
     "marker",
     "sweeper",
 ]
@@ -62,6 +65,10 @@ _INLINE_FLAG: Final = {
     "pwsh": "-Command",
     "powershell": "-Command",
 }
+_POSIX_SHELLS: Final = frozenset(
+    {"sh", "ash", "bash", "busybox", "dash", "ksh", "ksh93", "mksh", "zsh"},
+)
+_INITIALIZATION: Final = b"REMJOBS_INITIALIZATION"
 _INTERPRETER: Final = {
     ".py": "python3",
     ".pl": "perl",
@@ -96,7 +103,8 @@ def attached(key: UUID, work: Work) -> Launch:
     word = marker(key)
     announcement = b'echo %s "$_b" "$_s"; echo %s >&2; unset _b _s' % (word, word)
     parts = [export, *_preparation(work, refuse), _IDENTIFY.encode() + announcement]
-    parts += [*_environment(work), _become(work)]
+    failed = b"echo %s >&2" % initialization_mark(key)
+    parts += [*_environment(work), _become(work, failed)]
     return _launch(b"; ".join(parts), by_argv=not work.environment)
 
 
@@ -112,7 +120,10 @@ def durable(key: UUID, word: str, work: Work) -> Launch:
     def refuse(why: str) -> bytes:
         return b"decline " + _quote(why)
 
-    steps = [*_preparation(work, refuse), *_environment(work), _become(work)]
+    steps = [*_preparation(work, refuse), *_environment(work)]
+    if work.initialization is not None:
+        steps.append(b'export %s="$spot/initialization"' % _INITIALIZATION)
+    steps.append(_become(work, b'echo >"$%s"' % _INITIALIZATION, b"unset %s" % _INITIALIZATION))
     body = b"{\nwork() {\n%s\n}\n%s\n}\n" % (b"\n".join(steps), _program("run"))
     payload = body + work.input
     words = {
@@ -247,12 +258,59 @@ def _environment(work: Work) -> list[bytes]:
     ]
 
 
-def _become(work: Work) -> bytes:
-    return b"exec " + b" ".join(map(_quote, _words(work))) + _script_input(work)
+def _become(work: Work, failed: bytes, after: bytes = b":") -> bytes:
+    """Return the command that becomes the work.
+
+    Args:
+        work: The work.
+        failed: What a failing initialization does last.
+        after: What is done once it has not failed.
+    """
+    words = [_quote(word) for word in _words(work)]
+    if work.initialization is not None:
+        at = 1 + words.index(b"-c")
+        words[at] = _quote_bytes(_initialized(work, failed, after))
+    return b"exec " + b" ".join(words) + _script_input(work)
+
+
+def _initialized(work: Work, failed: bytes, after: bytes) -> bytes:
+    """Return the text that runs the initialization and then the work, in one shell.
+
+    The trap tells of every way in which the initialization can end the shell.
+    """
+    assert work.initialization is not None  # noqa: S101 - asked for by the caller
+    lines = [
+        b"trap %s 0" % _quote_bytes(failed),
+        b"eval %s" % _quote(work.initialization),
+        b"case $? in 0) ;; *) exit $? ;; esac",
+        b"trap - 0; %s" % after,
+        b". /dev/fd/3" if work.command is None else work.command.display.encode(),
+    ]
+    return b"\n".join(lines)
+
+
+def check(work: Work) -> None:
+    """Refuse what no POSIX host can do.
+
+    Raises:
+        UsageError: It names the thing and what to do.
+    """
+    name = _interpreter(work)[0].rpartition("/")[2]
+    if work.initialization is not None and name not in _POSIX_SHELLS:
+        known = ", ".join(sorted(_POSIX_SHELLS))
+        msg = f"--init needs a shell that can go on after it ({known}), not {name}"
+        raise UsageError(msg)
+
+
+def initialization_mark(key: UUID) -> bytes:
+    """Return what attached work prints on its error stream if its initialization fails."""
+    return marker(key) + b":initialization"
 
 
 def _words(work: Work) -> list[str]:
     interpreter = _interpreter(work)
+    if work.script is not None and work.initialization is not None:
+        return [*interpreter, "-c", "", work.script.name, *work.arguments]
     if work.script is not None:
         return [*interpreter, "/dev/fd/3", *work.arguments]
     assert work.command is not None  # noqa: S101 - Work holds one of the two

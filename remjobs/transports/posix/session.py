@@ -64,7 +64,8 @@ class PosixSession:
         feeding = asyncio.create_task(_feed(channel, work.input))
         self._feeding.add(feeding)
         feeding.add_done_callback(self._feeding.discard)
-        return AttachedExecution(key, channel, self._beside)
+        initialized = work.initialization is not None
+        return AttachedExecution(key, channel, self._beside, initialized=initialized)
 
     async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> Execution:
         """Follow work that was started durably."""

@@ -17,6 +17,7 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.transports.base import HostFailure
+from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
@@ -46,7 +47,7 @@ class SshTransport:
 
     def check(self, host: Host, work: Work) -> None:
         """Refuse unsafe names and key or configuration files that cannot be used."""
-        del work
+        check(work)
         check_host_name(host.address or host.name)
         if host.user is not None:
             check_user_name(host.user)

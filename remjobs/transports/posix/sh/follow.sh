@@ -10,7 +10,7 @@ pause() { sleep 0.1 2>/dev/null || sleep 1; };
 # The name of the file that says how the key ended, if it did.
 final() {
     end=;
-    for f in "$spot"/rc.* "$spot"/sig.* "$spot"/refused.* "$spot"/stopped.* "$spot"/swept "$spot"/done; do
+    for f in "$spot"/rc.* "$spot"/sig.* "$spot"/init.* "$spot"/refused.* "$spot"/stopped.* "$spot"/swept "$spot"/done; do
         if [ -e "$f" ]; then end=${f##*/}; fi;
     done;
 };
@@ -102,7 +102,7 @@ finish() {
     while read -r line; do
         if [ "$line" = "$word ok" ]; then
             if { :; } 2>/dev/null >"$spot/done"; then
-                cd "$spot" && rm -f rc.* sig.* refused* stopped.* out err note capped pid;
+                cd "$spot" && rm -f rc.* sig.* init* refused* stopped.* out err note capped pid;
             else
                 cd "$spot" && rm -f out err;
             fi;

@@ -6,6 +6,7 @@
 # SPOT/pid          "PID START BOOT" of the runner while it runs; then renamed to
 # SPOT/rc.N         ended with exit status N       (a rename needs no disk space)
 # SPOT/sig.NAME     ended by a signal
+# SPOT/init.N       its initialization ended with exit status N
 # SPOT/refused.125  could not begin; SPOT/refused says why
 # SPOT/out, err     what it printed, no more than CAP bytes each once CAP is passed
 # SPOT/capped        more was printed than that
@@ -72,6 +73,8 @@ export REMJOBS_KEY="$key"
 code=$?
 if [ -e "$spot/refused" ]; then
     end=refused.125
+elif [ -e "$spot/initialization" ]; then
+    end=init.$code
 elif [ "$code" -gt 256 ]; then
     end=sig.$(kill -l $((code - 256)))
 elif [ "$code" -gt 128 ] && [ -s "$spot/note" ]; then

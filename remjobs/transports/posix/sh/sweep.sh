@@ -32,7 +32,7 @@ for place in "$@"; do
         elif runs "$k" || ! older "$k" "$minutes"; then
             kept=$((kept + 1))
         elif [ -d "$k" ]; then
-            : >"$k/swept" && (cd "$k" && rm -f rc.* sig.* refused* stopped.* out err note capped pid)
+            : >"$k/swept" && (cd "$k" && rm -f rc.* sig.* init* refused* stopped.* out err note capped pid)
             swept=$((swept + 1))
         else
             rm -f "$k"
