@@ -8,7 +8,7 @@ choosing. ``blocking()`` gives the same object to synchronous code.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from remjobs.caller import read_caller, read_script
+from remjobs.caller import read_caller, read_file, read_script
 from remjobs.controller import lifecycle
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
@@ -34,6 +34,7 @@ from remjobs.model.request import (
     StartRequest,
     Targets,
 )
+from remjobs.model.secret import Secret
 from remjobs.model.work import Command, Work
 from remjobs.service import Event, JobService
 from remjobs.settings import Settings
@@ -44,6 +45,10 @@ Selector = int | str | Job
 """A job, its id, UUID, name or glob."""
 On = str | Host | Sequence[str | Host]
 """Target expressions as ``-t`` takes them, or hosts given whole."""
+
+
+Input = bytes | str | Path | Iterable[str | bytes]
+"""Standard input of work."""
 
 
 @asynccontextmanager
@@ -98,6 +103,8 @@ class Jobs:
         name: str | None = None,
         throttle_limit: int = DEFAULT_THROTTLE,
         connection: Connection | None = None,
+        credential: str | None = None,
+        input: Input = b"",  # noqa: A002 - the option's name
         durable: bool = True,
         **work: Any,
     ) -> Job:
@@ -113,8 +120,11 @@ class Jobs:
             name: The job's name; None is ``Job<ID>``.
             throttle_limit: Children that may run at a time.
             connection: Connection settings for every host.
+            credential: The user that local work runs as, by sudo.
+            input: Standard input, the same for every host: bytes or text, a file's
+                path, or an iterable, each text of which is a line.
             durable: Run apart from the connection, and be found again after a cut.
-            **work: Further fields of ``Work``: ``input``, ``environment``,
+            **work: Further fields of ``Work``: ``initialization``, ``environment``,
                 ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
                 ``success_codes``, ``reconnect_for``.
 
@@ -123,9 +133,10 @@ class Jobs:
         """
         request = StartRequest(
             instance_id=uuid4(),
-            work=_work(command, script, arguments, {**work, "durable": durable}),
+            work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
             targets=None if on is None else _targets(on, exclude, inventory),
             connection=connection or Connection(),
+            credential=credential,
             name=name,
             throttle_limit=throttle_limit,
             caller=read_caller(),
@@ -251,6 +262,19 @@ class Jobs:
         """Go on with suspended jobs, and look again for hosts that were lost."""
         return await self.service.resume(_texts(selectors), read_caller())
 
+    async def answer(self, *selectors: Selector, answer: Secret | str) -> tuple[Job, ...]:
+        """Give what Blocked jobs or children wait for: a password, say.
+
+        Args:
+            *selectors: The jobs or children, each gets the same answer.
+            answer: It is kept in memory only, and by nobody longer than needed.
+
+        Raises:
+            UsageError: Nothing of them waits for an answer.
+        """
+        secret = answer if isinstance(answer, Secret) else Secret(answer)
+        return await self.service.answer(_texts(selectors), secret, read_caller())
+
     async def clean(
         self,
         on: On | None = None,
@@ -335,7 +359,7 @@ def _work(
     command: str | Sequence[str] | None,
     script: str | Path | None,
     arguments: Sequence[str],
-    more: Mapping[str, Any],
+    **more: Any,
 ) -> Work:
     unknown = set(more) - {field for field in Work.__dataclass_fields__ if field != "command"}
     if unknown:
@@ -347,6 +371,23 @@ def _work(
         arguments=tuple(arguments),
         **more,
     )
+
+
+def _input(given: Input) -> bytes:
+    if isinstance(given, Path):
+        return read_file(str(given), "the input")
+    if isinstance(given, str):
+        return given.encode()
+    if isinstance(given, bytes | bytearray | memoryview):
+        return bytes(given)
+    return b"".join(map(_line, given))
+
+
+def _line(item: str | bytes) -> bytes:
+    """Return an item of an iterable: bytes as they are, a text as a line."""
+    if isinstance(item, bytes):
+        return item
+    return (item if item.endswith("\n") else item + "\n").encode()
 
 
 def _command(command: str | Sequence[str]) -> Command:

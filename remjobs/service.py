@@ -13,6 +13,7 @@ from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.secret import Secret
 
 __all__ = ["Event", "JobService"]
 
@@ -104,6 +105,21 @@ class JobService(Protocol):
         caller: Caller | None = None,
     ) -> tuple[Job, ...]:
         """Go on with suspended jobs, and look again for hosts that were lost."""
+        ...
+
+    async def answer(
+        self,
+        selectors: Sequence[str],
+        answer: Secret,
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
+        """Give what Blocked children wait for, each of these jobs or children the same.
+
+        A child that was lost and cannot be looked for without it is looked for again.
+
+        Raises:
+            UsageError: Nothing of them waits for an answer.
+        """
         ...
 
     async def retry(self, request: RetryRequest) -> Job:

@@ -19,11 +19,12 @@ from pathlib import Path
 from types import MappingProxyType
 from uuid import UUID
 
-from remjobs.credentials.secret import Credential
+from remjobs.credentials.credential import Credential
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
 from remjobs.errors import UsageError
 from remjobs.model.host import Host
+from remjobs.model.job import ReasonKind
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
@@ -32,6 +33,7 @@ from remjobs.transports.base import (
     Exited,
     HostFailure,
     Lost,
+    NeedsAnswer,
     NeverStarted,
     Outcome,
     OutcomeUnknown,
@@ -55,6 +57,8 @@ class MemoryHost:
     """Sends its input back as output."""
     refuses: HostFailure | None = None
     """Connecting fails so."""
+    password: str | None = None
+    """Connecting asks for it."""
     fails_to_start: HostFailure | OutcomeUnknown | Exception | None = None
     """Starting fails so, once connected."""
     gate: asyncio.Event | None = None
@@ -117,7 +121,6 @@ class MemoryTransport:
 
     async def connect(self, host: Host, credential: Credential | None) -> MemorySession:
         """Open a session."""
-        del credential
         behaviour = self.behaviour(host.name)
         self.active += 1
         self.peak = max(self.peak, self.active)
@@ -128,10 +131,24 @@ class MemoryTransport:
         except asyncio.CancelledError:
             self.active -= 1
             raise
-        if behaviour.refuses is not None:
+        if (refusal := _refusal(host.name, behaviour, credential)) is not None:
             self.active -= 1
-            raise behaviour.refuses
+            raise refusal
         return MemorySession(self, host.name, behaviour)
+
+
+def _refusal(
+    name: str,
+    behaviour: MemoryHost,
+    credential: Credential | None,
+) -> HostFailure | NeedsAnswer | None:
+    if behaviour.refuses is not None or behaviour.password is None:
+        return behaviour.refuses
+    if credential is None or credential.password is None:
+        return NeedsAnswer(f"{name} asks for a password")
+    if credential.password.reveal() != behaviour.password:
+        return HostFailure(ReasonKind.AUTHENTICATION, "the password was refused")
+    return None
 
 
 @dataclass(slots=True, eq=False)

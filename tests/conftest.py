@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from pathlib import Path
 
 import pytest
 from support.cli import Cli
@@ -70,12 +69,17 @@ def make_sshd(user, tmp_path):
 @pytest.fixture
 def sudoer(user):
     """Let the test user become root without a password."""
-    need_root("sudo rules need root")
-    rule = Path("/etc/sudoers.d/remjobs-test")
-    rule.write_text(f"{user.name} ALL=(ALL) NOPASSWD: ALL\n")
-    rule.chmod(0o440)
-    yield rule
-    rule.unlink(missing_ok=True)
+    with user.may("ALL=(ALL) NOPASSWD: ALL") as rule:
+        yield rule
+
+
+@pytest.fixture
+def other_user():
+    """A second account."""
+    need_root("a second account needs root")
+    account = TestUser("b").make()
+    yield account
+    account.remove()
 
 
 @pytest.fixture
@@ -84,6 +88,19 @@ def cli(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
     shell = Cli(tmp_path / "home", folder)
+    yield shell
+    shell.end()
+
+
+@pytest.fixture
+def cli_of_user(tmp_path, user):
+    """The CLI as the test account types it: not root, whoever runs the tests."""
+    need_root("acting as another account needs root")
+    folder = tmp_path / "user"
+    folder.mkdir()
+    for path in (tmp_path, folder):
+        os.chown(path, user.uid, -1)
+    shell = Cli(folder / "home", folder, account=user)
     yield shell
     shell.end()
 

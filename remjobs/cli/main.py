@@ -6,6 +6,7 @@ import typer
 
 from remjobs import __version__
 from remjobs.cli import (
+    answer,
     controller,
     demo,
     get,
@@ -44,6 +45,7 @@ app.command("wait")(wait.wait)
 app.command("stop")(stop.stop)
 app.command("suspend")(suspend.suspend)
 app.command("resume")(resume.resume)
+app.command("answer")(answer.answer)
 app.command("retry")(retry.retry)
 app.command("set")(set_.set_)
 app.command("remove")(remove.remove)

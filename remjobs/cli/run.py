@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json, OutputForm
 from remjobs.cli.render.events import printer, show, tell
@@ -84,19 +85,26 @@ class _Foreground:
     async def run(self, request: Any) -> int:
         job = await self._service.start(request)
         warn(job)
+        try:
+            await self._watch(job)
+            while not self._signals and await answer_at_once(self._service, job):
+                await self._watch(job)
+        except asyncio.CancelledError:
+            complain(f"job {job.id} is left to itself; `remjobs get {job.id}` shows how it stands")
+            return self._interrupted()
+        return await self._end(job)
+
+    async def _watch(self, job: Job) -> None:
+        """Show the job until it settles, minding the signals."""
         showing = asyncio.create_task(self._show(job))
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._interrupt, number, job, showing)
         try:
             await showing
-        except asyncio.CancelledError:
-            complain(f"job {job.id} is left to itself; `remjobs get {job.id}` shows how it stands")
-            return self._interrupted()
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
-        return await self._end(job)
 
     def _interrupt(self, number: signal.Signals, job: Job, showing: asyncio.Task[None]) -> None:
         """Stop the job at the first signal, leave it at the second."""

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Any
+from typing import Any, Final
 
+from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import item_json, print_json
 from remjobs.cli.render.table import print_jobs
 from remjobs.cli.signatures import with_work_options
 from remjobs.model.job import Job
-from remjobs.model.request import StartRequest
+from remjobs.model.request import JobQuery, StartRequest
+from remjobs.model.state import JobState
+from remjobs.service import JobService
+
+_LOOKS: Final = 60
+_PAUSE: Final = 0.05
 
 __all__ = ["show_started", "start", "warn"]
 
@@ -24,8 +31,21 @@ def start(request: Any, json: Json = False) -> None:
 
 async def _start(request: Any, *, json: bool) -> None:
     built: StartRequest = request(durable_by_default=True)
-    job = await client().start(built)
+    service = client()
+    job = await service.start(built)
     show_started(job, json=json)
+    if built.credential is not None:
+        await _ask_if_asked(service, job)
+
+
+async def _ask_if_asked(service: JobService, job: Job) -> None:
+    """Put the question of a job that waits for a person, if it has one by now."""
+    for _ in range(_LOOKS):
+        [current] = await service.list(JobQuery(selectors=(str(job.id),)))
+        if JobState.NOT_STARTED not in current.counts:
+            break
+        await asyncio.sleep(_PAUSE)
+    await answer_at_once(service, job)
 
 
 def show_started(job: Job, *, json: bool) -> None:

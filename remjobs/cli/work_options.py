@@ -67,6 +67,10 @@ Input = Annotated[
     str | None,
     typer.Option("--input", metavar="FILE", help="Standard input of the work; - is ours."),
 ]
+Credential = Annotated[
+    str | None,
+    typer.Option("--credential", metavar="USER", help="Run local work as this user (by sudo)."),
+]
 Name = Annotated[str | None, typer.Option("--name", help="The job's name. [default: Job<ID>]")]
 ThrottleLimit = Annotated[
     int,
@@ -123,6 +127,7 @@ def build_request(
     init: Init = None,
     init_file: InitFile = None,
     input_: Input = None,
+    credential: Credential = None,
     name: Name = None,
     throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
     shell: Shell = None,
@@ -185,6 +190,7 @@ def build_request(
         work=work,
         targets=targets_of(target, exclude, inventory, allow_duplicates=allow_duplicates),
         connection=connection,
+        credential=credential,
         name=name,
         throttle_limit=throttle_limit,
         caller=read_caller(),

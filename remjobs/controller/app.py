@@ -19,6 +19,7 @@ from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.secret import Secret
 from remjobs.model.wire import child_json, decode, dumps, event_json, job_json, parse, record_json
 from remjobs.service import JobService
 
@@ -69,6 +70,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         ),
         "suspend": lambda body: _jobs(service.suspend(body["selectors"])),
         "resume": lambda body: _jobs(service.resume(body["selectors"], _caller(body))),
+        "answer": lambda body: _jobs(_answered(service, body)),
         "remove": lambda body: _jobs(service.remove(body["selectors"], force=body["force"])),
     }
     long = {
@@ -214,6 +216,11 @@ async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]
 
 async def _retry(service: JobService, body: Mapping[str, Any]) -> Any:
     return job_json(await service.retry(decode(body, RetryRequest)))
+
+
+async def _answered(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]:
+    answer = Secret(decode(body["answer"], str))
+    return await service.answer(body["selectors"], answer, _caller(body))
 
 
 async def _clean(service: JobService, body: Mapping[str, Any]) -> list[Any]:

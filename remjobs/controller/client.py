@@ -24,6 +24,7 @@ from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.secret import Secret
 from remjobs.model.wire import decode, dumps, event_from_json, parse
 from remjobs.service import Event
 
@@ -114,6 +115,16 @@ class ControllerClient:
     ) -> tuple[Job, ...]:
         """Go on with jobs."""
         return await self._jobs("resume", {"selectors": list(selectors), "caller": caller})
+
+    async def answer(
+        self,
+        selectors: Sequence[str],
+        answer: Secret,
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
+        """Give what Blocked children wait for."""
+        body = {"selectors": list(selectors), "answer": answer.reveal(), "caller": caller}
+        return await self._jobs("answer", body)
 
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
         """Remove jobs."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from remjobs.credentials.credential import Credential
+from remjobs.engine.answers import Answers
 from remjobs.engine.seek import AFTER_STOP, pauses
 from remjobs.engine.sink import Coalescer, Sink
 from remjobs.engine.verdict import Verdict, verdict
@@ -28,6 +30,7 @@ from remjobs.transports.base import (
     Execution,
     HostFailure,
     Lost,
+    NeedsAnswer,
     NeverStarted,
     Outcome,
     OutcomeUnknown,
@@ -78,8 +81,16 @@ class _GiveUp(Exception):
 class ChildRun:
     """Runs one child on its host."""
 
-    def __init__(self, entry: Entry, work: Work, transport: Transport, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        work: Work,
+        transport: Transport,
+        ledger: Ledger,
+        answers: Answers,
+    ) -> None:
         """Prepare; ``run`` does it."""
+        self._answers = answers
         self.child = entry.child
         self._entry = entry
         self._work = work
@@ -124,6 +135,7 @@ class ChildRun:
             _log.exception("child %d on %s", self.child.id, self.child.host)
             await self._fault(exc)
         finally:
+            self._answers.forget(self.child.id)
             self._seeking = False
             self._ending = True
             self._under_way.set()
@@ -196,20 +208,45 @@ class ChildRun:
             return await self._follow(session.start(self._entry.key, self._work))
 
     async def _connect(self) -> Session | None:
-        """Return a session, or None if a stop came first."""
-        if self._stopping is not None:
-            return None
-        self._connecting = asyncio.create_task(self._transport.connect(self._entry.host, None))
-        try:
-            session = await self._connecting
-        except asyncio.CancelledError:
+        """Return a session, or None if a stop came first; a person may be asked."""
+        while self._stopping is None:
+            self._connecting = asyncio.create_task(self._reach())
+            try:
+                session = await self._connecting
+            except NeedsAnswer as exc:
+                await self._ask(str(exc))
+                continue
+            except asyncio.CancelledError:
+                if self._stopping is None:
+                    raise
+                return None
             if self._stopping is None:
-                raise
-            return None
-        if self._stopping is not None:
+                return session
             await session.close()
-            return None
-        return session
+        return None
+
+    async def _reach(self) -> Session:
+        host = self._entry.host
+        answer = self._answers.get(self.child.id)
+        known = None if answer is None else Credential(user=host.user, password=answer)
+        return await self._transport.connect(host, known)
+
+    async def _ask(self, question: str) -> None:
+        """Be Blocked until a person has answered, or a stop was asked."""
+        self._answers.forget(self.child.id)
+        message = f"{question}; `remjobs answer {self.child.id}`"
+        await self._move(JobState.BLOCKED, status_message=message)
+        answered = asyncio.create_task(self._answers.wait(self.child.id))
+        stopped = asyncio.create_task(self._stop_wanted.wait())
+        try:
+            await asyncio.wait({answered, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answered.cancel()
+            stopped.cancel()
+        if self._stop_wanted.is_set():
+            await self._move(JobState.STOPPING, status_message="")
+        else:
+            await self._move(JobState.NOT_STARTED, status_message="")
 
     async def _take_back(self) -> None:
         """End a child that was stopped between the intent and the start."""
@@ -346,11 +383,14 @@ class ChildRun:
     async def _again(self) -> str | None:
         """Connect and go on with the work where its output ended."""
         try:
-            session = await self._transport.connect(self._entry.host, None)
+            session = await self._reach()
         except HostFailure as exc:
             if exc.reason in _NEVER_MENDS:
                 raise _GiveUp(str(exc)) from exc
             raise _NotNow(str(exc)) from exc
+        except NeedsAnswer as exc:
+            msg = f"{exc}; `remjobs answer {self.child.id}`"
+            raise _GiveUp(msg) from exc
         async with _closing(session):
             try:
                 self._stored = await self._ledger.offsets(self.child)

@@ -11,11 +11,13 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, Final
 
+from remjobs.engine.answers import Answers
 from remjobs.engine.hub import Hub
 from remjobs.engine.job import JobRun
 from remjobs.errors import UsageError
 from remjobs.model.job import Child, Reason, ReasonKind
 from remjobs.model.request import Caller
+from remjobs.model.secret import Secret
 from remjobs.model.state import SETTLED, JobState, Request, advance
 from remjobs.store.base import NewJob, Store, StoredJob
 from remjobs.transports.base import Transport, TransportFactory
@@ -24,6 +26,7 @@ __all__ = ["Engine"]
 
 _log: Final = logging.getLogger(__name__)
 _IN_DOUBT: Final = frozenset({JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING})
+_NOT_BEGUN: Final = frozenset({JobState.NOT_STARTED, JobState.BLOCKED})
 _BEGUN: Final = _IN_DOUBT | {JobState.SUSPENDED}
 _KILLED: Final = "the controller ended while the work ran; outcome unknown"
 _HELD_BACK: Final = (
@@ -52,6 +55,7 @@ class Engine:
         self._most_at_once = most_at_once
         self.store = store
         self.hub = Hub()
+        self._answers = Answers()
         self._factories = transports
         self._runs: dict[int, JobRun] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -101,10 +105,13 @@ class Engine:
     async def _take_up(self, stored: StoredJob) -> None:
         durable = stored.work.durable
         children = [entry.child for entry in stored.entries]
+        # Who was asked may be gone, and the answer with us: ask again.
+        if asked := [child for child in children if child.state is JobState.BLOCKED]:
+            await self.store.save([_asked_again(child) for child in asked])
         if not durable and (lost := [c for c in children if c.state in _IN_DOUBT]):
             await self.store.save([_disconnected(child) for child in lost])
         sought = durable and any(map(_is_to_be_sought, children))
-        waiting = any(child.state is JobState.NOT_STARTED for child in children)
+        waiting = any(child.state in _NOT_BEGUN for child in children)
         if not (sought or waiting):
             return
         killed = not self.store.closed_cleanly
@@ -173,6 +180,22 @@ class Engine:
         if (run := self._runs.get(job_id)) is not None:
             run.limit(min(throttle_limit, self._most_at_once))
 
+    async def answer(self, child: Child, secret: Secret, caller: Caller | None = None) -> None:
+        """Give a child what it waits for, and return once it has taken it.
+
+        One that was lost is looked for once more.
+        """
+        job_id = child.parent_id
+        self._answers.give(child.id, secret)
+        if child.state is JobState.DISCONNECTED:
+            await self._revived(job_id, caller)
+        while True:
+            version = self.hub.version(job_id)
+            run = self._runs.get(job_id)
+            if run is None or run.state_of(child.id) is not JobState.BLOCKED:
+                return
+            await self.hub.changed(job_id, version)
+
     async def suspend(self, job_id: int) -> None:
         """Hold a job that lives here."""
         if (run := self._runs.get(job_id)) is not None:
@@ -220,6 +243,7 @@ class Engine:
             self.store,
             transports,
             self.hub.notify,
+            self._answers,
             most_at_once=self._most_at_once,
             lost=lost,
         )
@@ -236,6 +260,10 @@ class Engine:
             _log.critical("job %d broke off: %s", job_id, exc, exc_info=exc)
             self.failed.set()
         self.hub.notify(job_id)
+
+
+def _asked_again(child: Child) -> Child:
+    return replace(child, state=advance(child.state, JobState.NOT_STARTED), status_message="")
 
 
 def _is_to_be_sought(child: Child) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
+from remjobs.engine.answers import Answers
 from remjobs.engine.child import ChildRun, Ledger
 from remjobs.engine.throttle import Throttle
 from remjobs.model.job import Child
@@ -29,6 +30,7 @@ class JobRun:
         store: Store,
         transports: Callable[[str], Transport],
         notify: Callable[[int], None],
+        answers: Answers,
         *,
         most_at_once: int,
         lost: Callable[[Child], bool],
@@ -40,6 +42,7 @@ class JobRun:
             store: Keeps it.
             transports: By name.
             notify: Called with the job's id after each change.
+            answers: What people were asked for.
             most_at_once: Hosts that this process can hold at a time.
             lost: Says which children were begun by somebody and are to be sought.
         """
@@ -60,7 +63,7 @@ class JobRun:
             offsets=store.offsets,
         )
 
-        self._prepare = partial(_prepared, stored.work, ledger)
+        self._prepare = partial(_prepared, stored.work, ledger, answers)
         waiting = [e for e in stored.entries if e.child.state is JobState.NOT_STARTED]
         self._waiting = deque(self._prepare(transports, entry) for entry in waiting)
         self._active = {
@@ -74,6 +77,10 @@ class JobRun:
     def state(self) -> JobState:
         """The parent's state just now."""
         return parent_state(self._counts, self._request)
+
+    def state_of(self, child_id: int) -> JobState:
+        """Return a child's state just now."""
+        return self._children[child_id].state
 
     @property
     def is_busy(self) -> bool:
@@ -209,7 +216,8 @@ class JobRun:
 def _prepared(
     work: Work,
     ledger: Ledger,
+    answers: Answers,
     transports: Callable[[str], Transport],
     entry: Entry,
 ) -> ChildRun:
-    return ChildRun(entry, work, transports(entry.host.transport), ledger)
+    return ChildRun(entry, work, transports(entry.host.transport), ledger, answers)

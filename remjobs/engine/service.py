@@ -32,12 +32,15 @@ from remjobs.model.request import (
     StartRequest,
     Targets,
 )
+from remjobs.model.secret import Secret
 from remjobs.model.state import FINAL, SETTLED, JobState
 from remjobs.service import Event
 from remjobs.store.base import NewJob
 
 __all__ = ["EngineService"]
 
+_ASKING: Final = frozenset({JobState.BLOCKED, JobState.DISCONNECTED})
+"""What was lost may be found only with an answer."""
 _LOCAL: Final = Host(name="localhost", transport="local")
 
 
@@ -52,6 +55,9 @@ class EngineService:
     async def start(self, request: StartRequest) -> Job:
         """Resolve the hosts, refuse what cannot work, store the job and begin it."""
         selection = await self._selection(request.targets, request.caller)
+        if request.credential is not None:
+            me = replace(_LOCAL, credential=request.credential)
+            selection = replace(selection, hosts=(me,))
         hosts = tuple(_connected(host, request.connection) for host in selection.hosts)
         transports = self._engine.transports(request.caller)
         for host in hosts:
@@ -222,6 +228,30 @@ class EngineService:
         """Go on with the children of these jobs."""
         ids = self._whole(await self._select(_named(selectors)), "resume")
         await asyncio.gather(*(self._engine.resume(job_id, caller) for job_id in ids))
+        return await self._jobs(ids)
+
+    async def answer(
+        self,
+        selectors: Sequence[str],
+        answer: Secret,
+        caller: Caller | None = None,
+    ) -> tuple[Job, ...]:
+        """Give what Blocked children of these jobs wait for."""
+        hits = await self._select(_named(selectors))
+        ids = _parents(hits)
+        chosen = {hit.child_id for hit in hits} - {None}
+        whole = {hit.job_id for hit in hits if hit.child_id is None}
+        asking = [
+            child
+            for job in await self._jobs(ids)
+            for child in job.children or ()
+            if child.state in _ASKING and (job.id in whole or child.id in chosen)
+        ]
+        if not asking:
+            msg = f"nothing of job {', '.join(map(str, ids))} waits for an answer"
+            raise UsageError(msg)
+        for child in asking:
+            await self._engine.answer(child, answer, caller)
         return await self._jobs(ids)
 
     async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:

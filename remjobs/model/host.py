@@ -68,6 +68,7 @@ class Host:
     port: int | None = None
     user: str | None = None
     credential: str | None = None
-    """Name of the credential in the keyring."""
+    """Who to be there: on this machine a user's name; elsewhere a credential's in the
+    keyring."""
     variables: Mapping[str, object] = field(default_factory=dict)
     ssh: SshOptions = SshOptions()

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from remjobs.errors import UsageError
-from remjobs.model.host import Host, SshOptions
+from remjobs.model.host import Host, SshOptions, check_user_name
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
 from remjobs.model.work import Work
@@ -81,6 +81,8 @@ class StartRequest:
     targets: Targets | None = None
     """None is a local job."""
     connection: Connection = Connection()
+    credential: str | None = None
+    """The user that local work runs as, by sudo; None is whoever keeps the jobs."""
     name: str | None = None
     throttle_limit: int = DEFAULT_THROTTLE
     caller: Caller = Caller()
@@ -93,6 +95,11 @@ class StartRequest:
         if self.name is not None and not self.name.strip():
             msg = "the job's name is empty"
             raise UsageError(msg)
+        if self.credential is not None:
+            check_user_name(self.credential)
+            if self.targets is not None:
+                msg = f"--credential {self.credential} is for local work; on hosts -u says who"
+                raise UsageError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from remjobs.credentials.secret import Credential
+from remjobs.credentials.credential import Credential
 from remjobs.errors import RemjobsError
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
@@ -25,6 +25,7 @@ __all__ = [
     "Exited",
     "HostFailure",
     "Lost",
+    "NeedsAnswer",
     "NeverStarted",
     "NotInitialized",
     "Outcome",
@@ -49,6 +50,14 @@ class HostFailure(RemjobsError):
         """Say why, as a reason's kind and a sentence."""
         super().__init__(message)
         self.reason = reason
+
+
+class NeedsAnswer(Exception):
+    """Connecting needs a secret from a person: connect again with it."""
+
+    def __init__(self, question: str) -> None:
+        """Ask this."""
+        super().__init__(question)
 
 
 class OutcomeUnknown(RemjobsError):
@@ -234,8 +243,13 @@ class Transport(Protocol):
     async def connect(self, host: Host, credential: Credential | None) -> Session:
         """Open a session.
 
+        Args:
+            host: Which.
+            credential: Who to be there; its password is what a person answered.
+
         Raises:
             HostFailure: The host could not be reached, or refused us.
+            NeedsAnswer: A person must be asked first.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from remjobs.model.record import Stream
@@ -70,6 +70,13 @@ class Flow:
             self._paused = False
             self._set_paused(False)
         return stream, data
+
+    def put_back(self, pieces: Sequence[tuple[Stream, bytes]]) -> None:
+        """Let the next reader have pieces that were taken, in this order."""
+        kept = [piece for piece in pieces if piece[1]]
+        self._waiting.extendleft(reversed(kept))
+        self._size += sum(len(data) for _, data in kept)
+        self._changed.set()
 
     async def changed(self, timeout: float | None) -> bool:
         """Wait until something came or ended; False when the time ran out (seconds)."""

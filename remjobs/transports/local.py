@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
+import shutil
 import signal
 import subprocess
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from remjobs.credentials.secret import Credential
+from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
@@ -19,6 +21,7 @@ from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.transports.base import Exited, HostFailure, Signaled
 from remjobs.transports.flow import Flow
+from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.channel import Launch
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
@@ -109,8 +112,13 @@ class _Process(asyncio.SubprocessProtocol):
         """Close the pipes, kill the process, and wait until it is gone."""
         self.close()
         if self._transport is not None and not self._gone.is_set():
-            with suppress(ProcessLookupError):
+            try:
                 self._transport.kill()
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                # sudo is root's. What it runs ends by itself now that nobody listens.
+                return
             await self._gone.wait()
 
 
@@ -129,42 +137,76 @@ class LocalTransport:
         del caller
 
     def check(self, host: Host, work: Work) -> None:
-        """Refuse a working directory that is not there."""
-        del host
+        """Refuse a user or a working directory that is not there."""
         check(work)
-        if work.directory is not None and not Path(work.directory).expanduser().is_dir():
+        other = host.credential is not None and _check_user(host.credential)
+        if (
+            not other
+            and work.directory is not None
+            and not Path(work.directory).expanduser().is_dir()
+        ):
             msg = f"no such directory: {work.directory}"
             raise UsageError(msg)
 
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
-        """Return a session; there is nothing to connect to."""
-        del host, credential
-        return PosixSession(_open, _nothing)
+        """Return a session; there is nothing to connect to, but sudo may ask."""
+        if host.credential is None or not _check_user(host.credential):
+            return PosixSession(_open, _nothing)
+        password = None if credential is None else credential.password
+        other = Become(host.credential, password, _spawn_anywhere)
+        await other.check()
+        return PosixSession(other.open, _nothing)
 
 
 async def _nothing() -> None:
     """Have nothing to close."""
 
 
+def _check_user(name: str) -> bool:
+    """Return whether we are somebody else than this user.
+
+    Raises:
+        UsageError: There is no such user, or no way to become one.
+    """
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError as exc:
+        msg = f"no such user on this machine: {name}"
+        raise UsageError(msg) from exc
+    if entry.pw_uid == os.geteuid():
+        return False
+    if shutil.which("sudo") is None:
+        msg = f"to run as {name} sudo is needed, and it is not installed"
+        raise UsageError(msg)
+    return True
+
+
 async def _open(launch: Launch) -> _Process:
+    process = await _spawn(("/bin/sh", "-c", launch.script), _home())
+    if launch.prefix:
+        await process.send(launch.prefix)
+    return process
+
+
+async def _spawn_anywhere(words: Sequence[str]) -> _Process:
+    return await _spawn(words, "/")
+
+
+async def _spawn(words: Sequence[str], directory: str) -> _Process:
     loop = asyncio.get_running_loop()
     try:
         _, process = await loop.subprocess_exec(
             _Process,
-            "/bin/sh",
-            "-c",
-            launch.script,
+            *words,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            cwd=_home(),
+            cwd=directory,
         )
     except OSError as exc:
-        msg = f"cannot start /bin/sh: {exc.strerror or exc}"
+        msg = f"cannot start {words[0]}: {exc.strerror or exc}"
         raise HostFailure(ReasonKind.REFUSED, msg) from exc
-    if launch.prefix:
-        await process.send(launch.prefix)
     return process
 
 

@@ -124,3 +124,27 @@ def test_the_command_line_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
+
+
+async def test_input_of_every_kind(jobs, tmp_path):
+    """Bytes and text as they are, a file's content, and an iterable's items as lines."""
+    (tmp_path / "file").write_bytes(b"from\0file")
+    for given, received in [
+        (b"a\0b", b"a\0b"),
+        ("tëxt", "tëxt".encode()),
+        (tmp_path / "file", b"from\0file"),
+        (["one", "two\n", b"raw"], b"one\ntwo\nraw"),
+        ((f"{n}" for n in range(3)), b"0\n1\n2\n"),
+    ]:
+        job = await jobs.run("cat", input=given)
+        assert await jobs.output(job) == {"localhost": received}
+    with pytest.raises(UsageError, match="cannot read the input"):
+        await jobs.start("cat", input=tmp_path / "missing")
+
+
+async def test_credential_runs_local_work_as_somebody_else(jobs, other_user):
+    """As the option of the command line."""
+    job = await jobs.run("id -un", credential=other_user.name)
+    assert await jobs.output(job) == {"localhost": f"{other_user.name}\n".encode()}
+    with pytest.raises(UsageError, match="is for local work"):
+        await jobs.start("id", on="h", credential=other_user.name)

@@ -25,7 +25,7 @@ class Ended:
 class Cli:
     """A user's shell: every command shares one state directory."""
 
-    def __init__(self, home, cwd):
+    def __init__(self, home, cwd, account=None):
         self.home = home
         self.cwd = cwd
         self.environment = {
@@ -36,9 +36,16 @@ class Cli:
             "COLUMNS": "200",
         }
         self.background = []
+        self.prefix = []
+        if account is not None:
+            self.environment |= {"HOME": str(account.home), "USER": account.name}
+            # The interpreter may be in a home that is closed to others.
+            self.prefix = ["setpriv", "--reuid", account.name, "--regid", account.name]
+            self.prefix += ["--init-groups", "--inh-caps=+dac_read_search"]
+            self.prefix += ["--ambient-caps=+dac_read_search", "--"]
 
     def argv(self, *words):
-        return [sys.executable, "-m", "remjobs", *map(str, words)]
+        return [*self.prefix, sys.executable, "-m", "remjobs", *map(str, words)]
 
     def __call__(self, *words, stdin=b"", timeout=60, **environment):
         """Run a command to its end."""

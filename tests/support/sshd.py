@@ -11,8 +11,9 @@ import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from string import ascii_letters
 from typing import Any
 
 import pytest
@@ -68,12 +69,12 @@ def keygen(path, kind="ed25519", *more):
 
 
 class TestUser:
-    """The account that tests log in to: one of their own as root, else ours."""
+    """An account that tests log in to or act as: one of their own as root, else ours."""
 
     __test__ = False
 
-    def __init__(self) -> None:
-        own = f"{USER_PREFIX}{os.getpid()}"
+    def __init__(self, role: str = "") -> None:
+        own = f"{USER_PREFIX}{os.getpid()}{role}"
         self.name = own if os.getuid() == 0 else getpass.getuser()
 
     def make(self) -> TestUser:
@@ -89,9 +90,10 @@ class TestUser:
     def _sweep():
         """Remove the accounts of test runs that were killed."""
         for entry in pwd.getpwall():
-            number = entry.pw_name.removeprefix(USER_PREFIX)
-            if number != entry.pw_name and not Path("/proc", number).exists():
+            number = entry.pw_name.removeprefix(USER_PREFIX).rstrip(ascii_letters)
+            if entry.pw_name.startswith(USER_PREFIX) and not Path("/proc", number).exists():
                 subprocess.run(["userdel", "-r", entry.pw_name], check=False, capture_output=True)
+                Path("/etc/sudoers.d", entry.pw_name).unlink(missing_ok=True)
 
     @property
     def home(self):
@@ -100,6 +102,22 @@ class TestUser:
     @property
     def uid(self):
         return pwd.getpwnam(self.name).pw_uid
+
+    def set_password(self, password):
+        """Give it a password, as sudo asks for it."""
+        subprocess.run(["chpasswd"], input=f"{self.name}:{password}\n", text=True, check=True)
+
+    @contextmanager
+    def may(self, rule):
+        """Let it do what a sudo rule says (sudoers(5)); give the rule's file."""
+        need_root("sudo rules need root")
+        path = Path("/etc/sudoers.d", self.name)
+        path.write_text(f"{self.name} {rule}\n")
+        path.chmod(0o440)
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         if os.getuid() != 0:

@@ -4,7 +4,8 @@ import pickle
 
 import pytest
 
-from remjobs.credentials.secret import Credential, Secret
+from remjobs.credentials.credential import Credential
+from remjobs.model.secret import Secret
 
 CANARY = "canary-7f3a"
 

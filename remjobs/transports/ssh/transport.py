@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import asyncssh
 
-from remjobs.credentials.secret import Credential
+from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
-__all__ = ["Credential", "Secret"]
+__all__ = ["Secret"]
 
 _MASK: Final = "********"
 
@@ -45,11 +44,3 @@ class Secret:
         """Refuse: a pickle would carry the text."""
         msg = "a secret cannot be pickled"
         raise TypeError(msg)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
-    """What a transport authenticates with."""
-
-    user: str | None = None
-    password: Secret | None = None
