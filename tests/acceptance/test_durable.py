@@ -105,6 +105,7 @@ def test_hosts_clean_removes_what_was_left_and_leaves_what_runs(cli, sshd):
     need_root("the spool belongs to the test user")
     options = [*sshd.options_for_cli(), "-t", sshd.address()]
     cli.ok("run", "--durable", *options, "--", "true")
+    cli.ok("hosts", "clean", *options, "--older-than", "0")
     [place] = sshd.user.home.glob(f".remjobs/{os.uname().nodename}")
     left = place / str(uuid4())
     left.mkdir()
