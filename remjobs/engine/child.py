@@ -9,23 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
 from remjobs.credentials.credential import Credential
 from remjobs.engine.answers import Answers
 from remjobs.engine.seek import AFTER_STOP, pauses
 from remjobs.engine.sink import Coalescer, Sink
-from remjobs.engine.verdict import Verdict, verdict
+from remjobs.engine.standing import Ledger, Standing, now
+from remjobs.engine.verdict import verdict
 from remjobs.errors import StoreError
-from remjobs.model.job import Child, Reason, ReasonKind
+from remjobs.model.job import Child, ReasonKind
 from remjobs.model.record import Stream
-from remjobs.model.state import TRANSITIONS, JobState, advance
+from remjobs.model.state import JobState
 from remjobs.model.work import Work
-from remjobs.store.base import Entry, Piece
+from remjobs.store.base import Entry
 from remjobs.transports.base import (
     Execution,
     HostFailure,
@@ -39,7 +39,7 @@ from remjobs.transports.base import (
     Transport,
 )
 
-__all__ = ["ChildRun", "Ledger"]
+__all__ = ["ChildRun"]
 
 _log: Final = logging.getLogger(__name__)
 _AFTER_STOP: Final = 3.0
@@ -54,20 +54,6 @@ _TOO_LATE: Final = "the host does not have the work, and it is too late to begin
 _FORGOTTEN: Final = "the host knows nothing of the work any more: its spool was removed"
 _NEVER_MENDS: Final = frozenset({ReasonKind.AUTHENTICATION, ReasonKind.HOST_KEY})
 """Refusals that trying again makes no better, and may make worse."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ledger:
-    """Where a child's changes go: each returns once it is committed."""
-
-    intend: Callable[[Child], Awaitable[None]]
-    """The start of a child, which only one can intend."""
-    acknowledge: Callable[[Child], Awaitable[None]]
-    """Its host has said that it has the work."""
-    save: Callable[[Child], Awaitable[None]]
-    append: Callable[[list[Piece]], Awaitable[None]]
-    offsets: Callable[[Child], Awaitable[Mapping[Stream, int]]]
-    """Where each stream goes on behind what is stored."""
 
 
 class _NotNow(Exception):
@@ -91,7 +77,7 @@ class ChildRun:
     ) -> None:
         """Prepare; ``run`` does it."""
         self._answers = answers
-        self.child = entry.child
+        self._standing = Standing(entry.child, ledger)
         self._entry = entry
         self._work = work
         self._transport = transport
@@ -113,6 +99,11 @@ class ChildRun:
         self._done = asyncio.Event()
 
     @property
+    def child(self) -> Child:
+        """The child as it stands."""
+        return self._standing.child
+
+    @property
     def is_sought(self) -> bool:
         """Whether its host was lost and is being looked for."""
         return self._seeking
@@ -131,9 +122,9 @@ class ChildRun:
                 await self._seek(lost)
         except StoreError:
             raise
-        except Exception as exc:  # noqa: BLE001 - the boundary of a child: see _fault
+        except Exception as exc:  # noqa: BLE001 - the boundary of a child: see Standing.fault
             _log.exception("child %d on %s", self.child.id, self.child.host)
-            await self._fault(exc)
+            await self._standing.fault(exc)
         finally:
             self._answers.forget(self.child.id)
             self._seeking = False
@@ -156,7 +147,7 @@ class ChildRun:
         if self._execution is None or self.child.state is not JobState.RUNNING:
             return
         self._is_held = True
-        await self._move(JobState.SUSPENDING)
+        await self._standing.move(JobState.SUSPENDING)
         report = await self._execution.suspend()
         await self._held(report)
 
@@ -164,9 +155,11 @@ class ChildRun:
         if self.child.state is not JobState.SUSPENDING:
             return
         if report.confirmed:
-            await self._move(JobState.SUSPENDED, status_message="")
+            await self._standing.move(JobState.SUSPENDED, status_message="")
         elif report.answered and report.signalled:
-            await self._move(JobState.SUSPENDING, status_message=f"not held: {report.message}")
+            await self._standing.move(
+                JobState.SUSPENDING, status_message=f"not held: {report.message}"
+            )
 
     async def resume(self) -> None:
         """Let its processes go on."""
@@ -179,7 +172,7 @@ class ChildRun:
         if self.child.state in held:
             message = "" if report.confirmed else f"not resumed: {report.message}"
             state = JobState.RUNNING if report.confirmed else self.child.state
-            await self._move(state, status_message=message)
+            await self._standing.move(state, status_message=message)
 
     # The first connection
 
@@ -188,18 +181,18 @@ class ChildRun:
         try:
             session = await self._connect()
         except HostFailure as exc:
-            await self._never_begun(exc)
+            await self._standing.never_begun(exc)
             return None
         if session is None:
-            await self._move(JobState.STOPPED)
+            await self._standing.move(JobState.STOPPED)
             return None
         async with _closing(session):
             # The intent is committed before anything is sent: after a crash, a
             # child in this state is in doubt, never taken for one that may start.
-            await self._move(
+            await self._standing.move(
                 JobState.RUNNING,
                 write=self._ledger.intend,
-                begin_time=_now(),
+                begin_time=now(),
                 attempt=self.child.attempt + 1,
             )
             if self._stopping is not None:
@@ -234,8 +227,7 @@ class ChildRun:
     async def _ask(self, question: str) -> None:
         """Be Blocked until a person has answered, or a stop was asked."""
         self._answers.forget(self.child.id)
-        message = f"{question}; `remjobs answer {self.child.id}`"
-        await self._move(JobState.BLOCKED, status_message=message)
+        await self._standing.ask(question)
         answered = asyncio.create_task(self._answers.wait(self.child.id))
         stopped = asyncio.create_task(self._stop_wanted.wait())
         try:
@@ -244,14 +236,14 @@ class ChildRun:
             answered.cancel()
             stopped.cancel()
         if self._stop_wanted.is_set():
-            await self._move(JobState.STOPPING, status_message="")
+            await self._standing.move(JobState.STOPPING, status_message="")
         else:
-            await self._move(JobState.NOT_STARTED, status_message="")
+            await self._standing.move(JobState.NOT_STARTED, status_message="")
 
     async def _take_back(self) -> None:
         """End a child that was stopped between the intent and the start."""
-        await self._move(JobState.STOPPING)
-        await self._move(JobState.STOPPED, begin_time=None, attempt=self.child.attempt - 1)
+        await self._standing.move(JobState.STOPPING)
+        await self._standing.move(JobState.STOPPED, begin_time=None, attempt=self.child.attempt - 1)
 
     # Following it
 
@@ -265,7 +257,7 @@ class ChildRun:
             outcome = await self._listen(execution, notes)
         except HostFailure as exc:
             await self._settle_stop()
-            await self._never_begun(exc)
+            await self._standing.never_begun(exc)
             await self._release(execution)
             return None
         except OutcomeUnknown as exc:
@@ -274,7 +266,7 @@ class ChildRun:
         if self._may_be_found(outcome, report):
             self._forget_connection()
             return str(getattr(outcome, "message", ""))
-        await self._end(verdict(outcome, self._work.success_codes, report), notes)
+        await self._standing.end(verdict(outcome, self._work.success_codes, report), notes)
         if self.child.is_final:
             await self._release(execution)
         return None
@@ -285,7 +277,7 @@ class ChildRun:
             await self._ledger.acknowledge(self.child)
             self._acknowledged = True
         if self.child.state is JobState.DISCONNECTED:
-            await self._move(JobState.RUNNING, reason=None, sought_until=None)
+            await self._standing.move(JobState.RUNNING, reason=None, sought_until=None)
         self._seeking = False
         self._execution = execution
         self._under_way.set()
@@ -344,7 +336,8 @@ class ChildRun:
         tried, why = False, ""
         while not tried or clock() < until:
             pause = min(next(tries), max(0, until - clock()))
-            await self._lose(_both(lost, why), pause, until - clock())
+            self._seeking = True
+            await self._standing.lose(_both(lost, why), pause, until - clock())
             until = await self._nap(pause, until)
             tried, began, self._heard = True, clock(), False
             try:
@@ -360,7 +353,7 @@ class ChildRun:
             lost, why = again, ""
             if self._heard or clock() - began > _STEADY:
                 until, tries = self._search()
-        await self._give_up(_both(lost, why))
+        await self._standing.give_up(_both(lost, why), unstopped=self._stop_wanted.is_set())
 
     def _search(self) -> tuple[float, Iterator[float]]:
         """Return until when to look (the loop's time), and the pauses between tries."""
@@ -369,7 +362,7 @@ class ChildRun:
 
     async def _nap(self, pause: float, until: float) -> float:
         """Wait, shorter if a stop is asked; return until when to go on."""
-        now = asyncio.get_running_loop().time()
+        began = asyncio.get_running_loop().time()
         if not self._stop_wanted.is_set():
             try:
                 async with asyncio.timeout(pause):
@@ -378,7 +371,7 @@ class ChildRun:
                 return until
         else:
             await asyncio.sleep(pause)
-        return min(until, now + AFTER_STOP)
+        return min(until, began + AFTER_STOP)
 
     async def _again(self) -> str | None:
         """Connect and go on with the work where its output ended."""
@@ -407,37 +400,16 @@ class ChildRun:
         """Start work that its host knows nothing of, under the same key."""
         if self._acknowledged:
             raise _GiveUp(_FORGOTTEN)
-        if self.child.begin_time is None or _now() - self.child.begin_time > _LATEST_START:
+        if self.child.begin_time is None or now() - self.child.begin_time > _LATEST_START:
             raise _GiveUp(_TOO_LATE)
         if not self._stop_wanted.is_set():
             return await self._follow(session.start(self._entry.key, self._work))
         report = await session.stop(self._entry.key, self._work.stop_grace)
         if not report.answered:
             raise _NotNow(report.message)
-        await self._move(JobState.STOPPING, reason=None, sought_until=None)
-        await self._end(verdict(Lost(""), frozenset(), report), [])
+        await self._standing.move(JobState.STOPPING, reason=None, sought_until=None)
+        await self._standing.end(verdict(Lost(""), frozenset(), report), [])
         return None
-
-    async def _lose(self, why: str, pause: float, left: float) -> None:
-        """Say that the host is lost, and when it is tried again."""
-        self._seeking = True
-        now = _now()
-        at = now + timedelta(seconds=pause)
-        until = now + timedelta(seconds=max(0, left))
-        message = f"{why}; outcome unknown; next try at {at:%H:%M:%S} UTC"
-        reason = Reason(kind=ReasonKind.LOST, message=message)
-        await self._move(JobState.DISCONNECTED, reason=reason, sought_until=until)
-
-    async def _give_up(self, why: str) -> None:
-        what = "kill not confirmed: " if self._stop_wanted.is_set() else ""
-        message = f"{what}{why}; outcome unknown; `remjobs resume` looks for it again"
-        reason = Reason(kind=ReasonKind.LOST, message=message)
-        await self._move(
-            JobState.DISCONNECTED,
-            reason=reason,
-            status_message=what and message,
-            sought_until=None,
-        )
 
     # Ending it
 
@@ -457,59 +429,13 @@ class ChildRun:
             return None
         execution = self._execution
         if self.child.state is not JobState.STOPPING:
-            await self._move(JobState.STOPPING)
+            await self._standing.move(JobState.STOPPING)
         report = await execution.stop(self._work.stop_grace)
         asyncio.get_running_loop().call_later(
             _AFTER_STOP if report.confirmed else 0,
             execution.abandon,
         )
         return report
-
-    async def _end(self, how: Verdict, notes: list[str]) -> None:
-        await self._move(
-            how.state,
-            reason=how.reason,
-            status_message="; ".join(filter(None, [how.message, *notes])),
-            exit_code=how.exit_code,
-            signal=how.signal,
-            sought_until=None,
-        )
-
-    async def _never_begun(self, exc: HostFailure) -> None:
-        reason = Reason(kind=exc.reason, message=f"{self.child.host}: {exc}")
-        await self._move(JobState.FAILED, reason=reason, begin_time=None, sought_until=None)
-
-    async def _fault(self, exc: Exception) -> None:
-        """End a child that we failed: what may run on the host is not known."""
-        reason = Reason(kind=ReasonKind.INTERNAL, message=f"a fault of remjobs: {exc!r}")
-        begun = self.child.state is not JobState.NOT_STARTED
-        state = JobState.DISCONNECTED if begun else JobState.FAILED
-        if not self.child.is_final:
-            await self._move(state, reason=reason, sought_until=None)
-
-    async def _move(
-        self,
-        state: JobState,
-        write: Callable[[Child], Awaitable[None]] | None = None,
-        **changes: Any,
-    ) -> None:
-        """Commit a change of state; the same state again changes what is said of it."""
-        current = self.child.state
-        if state is not current and current is JobState.SUSPENDED:
-            current = self._woken(current, state)
-        if state is not current:
-            advance(current, state)
-        changed = replace(self.child, state=state, **changes)
-        if changed.is_final:
-            changed = replace(changed, end_time=_now())
-        await (write or self._ledger.save)(changed)
-        self.child = changed
-
-    @staticmethod
-    def _woken(current: JobState, state: JobState) -> JobState:
-        """Return the state by way of which held work ends or is lost without our doing."""
-        direct = state in TRANSITIONS[current]
-        return current if direct else advance(current, JobState.RUNNING)
 
 
 @asynccontextmanager
@@ -527,7 +453,3 @@ def _both(lost: str, why: str) -> str:
 
 async def _at_once(execution: Execution) -> Execution:
     return execution
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

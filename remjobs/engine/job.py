@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from remjobs.engine.answers import Answers
-from remjobs.engine.child import ChildRun, Ledger
+from remjobs.engine.child import ChildRun
+from remjobs.engine.standing import Ledger
 from remjobs.engine.throttle import Throttle
 from remjobs.model.job import Child
 from remjobs.model.state import JobState, Request, advance, parent_state

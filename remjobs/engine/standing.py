@@ -1,0 +1,118 @@
+"""How a child stands: every change of it is committed first, and believed after."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from remjobs.engine.verdict import Verdict
+from remjobs.model.job import Child, Reason, ReasonKind
+from remjobs.model.record import Stream
+from remjobs.model.state import TRANSITIONS, JobState, advance
+from remjobs.store.base import Piece
+from remjobs.transports.base import HostFailure
+
+__all__ = ["Ledger", "Standing", "now"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ledger:
+    """Where a child's changes go: each returns once it is committed."""
+
+    intend: Callable[[Child], Awaitable[None]]
+    """The start of a child, which only one can intend."""
+    acknowledge: Callable[[Child], Awaitable[None]]
+    """Its host has said that it has the work."""
+    save: Callable[[Child], Awaitable[None]]
+    append: Callable[[list[Piece]], Awaitable[None]]
+    offsets: Callable[[Child], Awaitable[Mapping[Stream, int]]]
+    """Where each stream goes on behind what is stored."""
+
+
+class Standing:
+    """A child's state, and what is told of it."""
+
+    def __init__(self, child: Child, ledger: Ledger) -> None:
+        """Begin with the child as it is stored."""
+        self.child = child
+        self._ledger = ledger
+
+    async def move(
+        self,
+        state: JobState,
+        write: Callable[[Child], Awaitable[None]] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Commit a change of state; the same state again changes what is said of it."""
+        current = self.child.state
+        if state is not current and current is JobState.SUSPENDED:
+            current = _woken(current, state)
+        if state is not current:
+            advance(current, state)
+        changed = replace(self.child, state=state, **changes)
+        if changed.is_final:
+            changed = replace(changed, end_time=now())
+        await (write or self._ledger.save)(changed)
+        self.child = changed
+
+    async def ask(self, question: str) -> None:
+        """Be Blocked, and say what for."""
+        message = f"{question}; `remjobs answer {self.child.id}`"
+        await self.move(JobState.BLOCKED, status_message=message)
+
+    async def lose(self, why: str, pause: float, left: float) -> None:
+        """Say that the host is lost, when it is tried again and until when (seconds)."""
+        at = now() + timedelta(seconds=pause)
+        until = now() + timedelta(seconds=max(0, left))
+        message = f"{why}; outcome unknown; next try at {at:%H:%M:%S} UTC"
+        reason = Reason(kind=ReasonKind.LOST, message=message)
+        await self.move(JobState.DISCONNECTED, reason=reason, sought_until=until)
+
+    async def give_up(self, why: str, *, unstopped: bool) -> None:
+        """Say that the host is sought no more; ``unstopped``: a stop did not reach it."""
+        what = "kill not confirmed: " if unstopped else ""
+        message = f"{what}{why}; outcome unknown; `remjobs resume` looks for it again"
+        reason = Reason(kind=ReasonKind.LOST, message=message)
+        await self.move(
+            JobState.DISCONNECTED,
+            reason=reason,
+            status_message=what and message,
+            sought_until=None,
+        )
+
+    async def end(self, how: Verdict, notes: list[str]) -> None:
+        """Say how it ended."""
+        await self.move(
+            how.state,
+            reason=how.reason,
+            status_message="; ".join(filter(None, [how.message, *notes])),
+            exit_code=how.exit_code,
+            signal=how.signal,
+            sought_until=None,
+        )
+
+    async def never_begun(self, exc: HostFailure) -> None:
+        """Say why the work was not begun."""
+        reason = Reason(kind=exc.reason, message=f"{self.child.host}: {exc}")
+        await self.move(JobState.FAILED, reason=reason, begin_time=None, sought_until=None)
+
+    async def fault(self, exc: Exception) -> None:
+        """End a child that we failed: what may run on the host is not known."""
+        reason = Reason(kind=ReasonKind.INTERNAL, message=f"a fault of remjobs: {exc!r}")
+        begun = self.child.state is not JobState.NOT_STARTED
+        state = JobState.DISCONNECTED if begun else JobState.FAILED
+        if not self.child.is_final:
+            await self.move(state, reason=reason, sought_until=None)
+
+
+def now() -> datetime:
+    """Return the time (UTC)."""
+    return datetime.now(UTC)
+
+
+def _woken(current: JobState, state: JobState) -> JobState:
+    """Return the state by way of which held work ends or is lost without our doing."""
+    direct = state in TRANSITIONS[current]
+    return current if direct else advance(current, JobState.RUNNING)
