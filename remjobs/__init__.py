@@ -22,18 +22,22 @@ if TYPE_CHECKING:
     from remjobs.errors import RemjobsError
     from remjobs.model.host import Host, SshOptions
     from remjobs.model.job import Child, Job
+    from remjobs.model.pace import Amount, Order, Pace
     from remjobs.model.record import Record, Stream
     from remjobs.model.state import JobState
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Amount",
     "BlockingJobs",
     "Child",
     "Host",
     "Job",
     "JobState",
     "Jobs",
+    "Order",
+    "Pace",
     "Record",
     "RemjobsError",
     "SshOptions",
@@ -44,12 +48,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Amount": "model.pace",
     "BlockingJobs": "api",
     "Child": "model.job",
     "Host": "model.host",
     "Job": "model.job",
     "JobState": "model.state",
     "Jobs": "api",
+    "Order": "model.pace",
+    "Pace": "model.pace",
     "Record": "model.record",
     "RemjobsError": "errors",
     "SshOptions": "model.host",

@@ -24,6 +24,7 @@ from remjobs.controller.paths import Paths
 from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
+from remjobs.model.pace import Pace
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
@@ -102,6 +103,7 @@ class Jobs:
         inventory: str | Path | Sequence[str | Path] = (),
         name: str | None = None,
         throttle_limit: int = DEFAULT_THROTTLE,
+        pace: Pace | None = None,
         connection: Connection | None = None,
         credential: str | None = None,
         input: Input = b"",  # noqa: A002 - the option's name
@@ -119,6 +121,7 @@ class Jobs:
             inventory: Inventory files; none means the default one.
             name: The job's name; None is ``Job<ID>``.
             throttle_limit: Children that may run at a time.
+            pace: Order, batches, limits and time-out; None is all at once in inventory order.
             connection: Connection settings for every host.
             credential: The user that local work runs as, by sudo.
             input: Standard input, the same for every host: bytes or text, a file's
@@ -126,7 +129,7 @@ class Jobs:
             durable: Run apart from the connection, and be found again after a cut.
             **work: Further fields of ``Work``: ``initialization``, ``environment``,
                 ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
-                ``success_codes``, ``reconnect_for``.
+                ``success_codes``, ``reconnect_for``, ``timeout``.
 
         Raises:
             UsageError: It cannot be done as it was asked; nothing was started.
@@ -137,6 +140,7 @@ class Jobs:
             targets=None if on is None else _targets(on, exclude, inventory),
             connection=connection or Connection(),
             credential=credential,
+            pace=pace or Pace(),
             name=name,
             throttle_limit=throttle_limit,
             caller=read_caller(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -87,12 +88,30 @@ class _Foreground:
         warn(job)
         try:
             await self._watch(job)
-            while not self._signals and await answer_at_once(self._service, job):
+            while not self._signals and (
+                await answer_at_once(self._service, job) or await self._go_on(job)
+            ):
                 await self._watch(job)
         except asyncio.CancelledError:
             complain(f"job {job.id} is left to itself; `remjobs get {job.id}` shows how it stands")
             return self._interrupted()
         return await self._end(job)
+
+    async def _go_on(self, job: Job) -> bool:
+        """Ask whether a job that waits after its canary shall go on; False if not so."""
+        [current] = await self._service.list(JobQuery(selectors=(str(job.id),)))
+        left = current.counts.get(JobState.NOT_STARTED, 0)
+        if current.state is not JobState.SUSPENDED or not left:
+            return False
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            complain(f"job {job.id}: {current.status_message}")
+            return False
+        print(f"The canary has ended. Go on with {left} more? [y/N] ", end="", file=sys.stderr)
+        if input().strip().lower() in {"y", "yes"}:  # noqa: ASYNC250 - nothing else is to be done
+            await self._service.resume([str(job.id)])
+        else:
+            await self._service.stop([str(job.id)])
+        return True
 
     async def _watch(self, job: Job) -> None:
         """Show the job until it settles, minding the signals."""
@@ -138,7 +157,8 @@ class _Foreground:
         children = ended.children or ()
         if len(children) > 1:
             counts = ", ".join(f"{count} {state}" for state, count in ended.counts.items())
-            complain(f"job {ended.id} {ended.state}: {counts}")
+            why = f"; {ended.status_message}" if ended.is_final and ended.status_message else ""
+            complain(f"job {ended.id} {ended.state}: {counts}{why}")
         if self._signals:
             return self._interrupted()
         if self._own_code and len(children) == 1 and children[0].exit_code is not None:

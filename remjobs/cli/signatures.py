@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import Parameter
 from typing import Any, get_type_hints
 
+from remjobs.cli.pace_options import build_pace
 from remjobs.cli.query_options import build_query
 from remjobs.cli.work_options import build_request
+from remjobs.model.request import StartRequest
 
 __all__ = ["with_query_options", "with_work_options"]
 
@@ -17,13 +20,33 @@ Verb = Callable[..., None]
 
 
 def with_work_options(verb: Verb) -> Verb:
-    """Give a verb the work's options; its ``request`` builds a StartRequest of them."""
-    return _with_options(verb, "request", build_request)
+    """Give a verb the options of a start; its ``request`` builds a StartRequest of them."""
+    return _with_options(verb, "request", _paced())
 
 
 def with_query_options(verb: Verb) -> Verb:
     """Give a verb the query's options; its ``query`` builds a JobQuery of them."""
     return _with_options(verb, "query", build_query)
+
+
+def _paced() -> Callable[..., StartRequest]:
+    """Return the builder of a request whose parameters are the pace's too."""
+    paces = inspect.signature(build_pace, eval_str=True).parameters
+    works = inspect.signature(build_request, eval_str=True).parameters
+
+    def build(**typed: Any) -> StartRequest:
+        pace = build_pace(**{name: typed.pop(name) for name in paces})
+        return replace(build_request(**typed), pace=pace)
+
+    own = [p for p in works.values() if p.kind is not Parameter.KEYWORD_ONLY]
+    given = [p for p in works.values() if p.kind is Parameter.KEYWORD_ONLY]
+    build.__signature__ = inspect.Signature([*own, *paces.values(), *given])  # type: ignore[attr-defined]
+    build.__annotations__ = {
+        name: hint
+        for builder in (build_request, build_pace)
+        for name, hint in get_type_hints(builder, include_extras=True).items()
+    }
+    return build
 
 
 def _with_options(verb: Verb, name: str, build: Callable[..., Any]) -> Verb:

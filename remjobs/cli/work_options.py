@@ -112,6 +112,10 @@ ReconnectFor = Annotated[
     float,
     typer.Option("--reconnect-for", metavar="S", help="Seconds to look for a lost host."),
 ]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="S", help="Seconds for the work on one host."),
+]
 
 
 def build_request(
@@ -138,6 +142,7 @@ def build_request(
     success_codes: SuccessCodes = "0",
     durable: Durable = None,
     reconnect_for: ReconnectFor = DEFAULT_RECONNECT,
+    timeout: Timeout = None,
     user: User = None,
     port: Port = None,
     identity: Identity = None,
@@ -174,6 +179,7 @@ def build_request(
         success_codes=_codes(success_codes),
         durable=durable_by_default if durable is None else durable,
         reconnect_for=reconnect_for,
+        timeout=timeout,
     )
     connection = connection_of(
         user=user,

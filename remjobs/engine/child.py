@@ -7,10 +7,12 @@ is gone is looked for (``_seek``), and what its host says of the key decides.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
@@ -19,9 +21,9 @@ from remjobs.engine.answers import Answers
 from remjobs.engine.seek import AFTER_STOP, pauses
 from remjobs.engine.sink import Coalescer, Sink
 from remjobs.engine.standing import Ledger, Standing, now
-from remjobs.engine.verdict import verdict
+from remjobs.engine.verdict import Verdict, verdict
 from remjobs.errors import StoreError
-from remjobs.model.job import Child, ReasonKind
+from remjobs.model.job import Child, Reason, ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
 from remjobs.model.work import Work
@@ -39,7 +41,7 @@ from remjobs.transports.base import (
     Transport,
 )
 
-__all__ = ["ChildRun"]
+__all__ = ["ChildRun", "Tries"]
 
 _log: Final = logging.getLogger(__name__)
 _AFTER_STOP: Final = 3.0
@@ -54,6 +56,18 @@ _TOO_LATE: Final = "the host does not have the work, and it is too late to begin
 _FORGOTTEN: Final = "the host knows nothing of the work any more: its spool was removed"
 _NEVER_MENDS: Final = frozenset({ReasonKind.AUTHENTICATION, ReasonKind.HOST_KEY})
 """Refusals that trying again makes no better, and may make worse."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """How often a host that is not reached is tried again, and how long in between."""
+
+    limit: int
+    """Tries after the first one."""
+    pause: Callable[[int], float]
+    """The seconds before a try, by how many there were."""
+    rest: Callable[[float, asyncio.Event], Awaitable[None]]
+    """Lets others have our place for so many seconds, unless the event is set."""
 
 
 class _NotNow(Exception):
@@ -73,10 +87,13 @@ class ChildRun:
         work: Work,
         transport: Transport,
         ledger: Ledger,
+        *,
         answers: Answers,
+        tries: Tries,
     ) -> None:
         """Prepare; ``run`` does it."""
         self._answers = answers
+        self._tries = tries
         self._standing = Standing(entry.child, ledger)
         self._entry = entry
         self._work = work
@@ -97,6 +114,9 @@ class ChildRun:
         self._heard = False
         self._ending = False
         self._done = asyncio.Event()
+        self._why: Reason | None = None
+        self._overdue: Reason | None = None
+        self._clock: asyncio.Task[None] | None = None
 
     @property
     def child(self) -> Child:
@@ -127,6 +147,8 @@ class ChildRun:
             await self._standing.fault(exc)
         finally:
             self._answers.forget(self.child.id)
+            if self._clock is not None:
+                self._clock.cancel()
             self._seeking = False
             self._ending = True
             self._under_way.set()
@@ -134,8 +156,13 @@ class ChildRun:
 
     # What is asked of it
 
-    async def stop(self) -> None:
-        """End it, wherever it is, and return once its state says how."""
+    async def stop(self, why: Reason | None = None) -> None:
+        """End it, wherever it is, and return once its state says how.
+
+        Args:
+            why: Kept as the reason, where it is not somebody's wish.
+        """
+        self._why = self._why or why
         self._stop_wanted.set()
         if self._stopping is None and not self.is_sought:
             self._stopping = asyncio.create_task(self._stop())
@@ -174,17 +201,29 @@ class ChildRun:
             state = JobState.RUNNING if report.confirmed else self.child.state
             await self._standing.move(state, status_message=message)
 
+    async def _time_out(self, seconds: float) -> None:
+        """End the work once its time is up, counted from its begin."""
+        begun = self.child.begin_time or now()
+        await asyncio.sleep(seconds - (now() - begun).total_seconds())
+        if self._stop_wanted.is_set():
+            return
+        message = f"timed out after {seconds:g} s"
+        self._overdue = Reason(kind=ReasonKind.TIMEOUT, message=message)
+        self._stop_wanted.set()
+        if self._stopping is None and not self.is_sought:
+            self._stopping = asyncio.create_task(self._stop())
+
     # The first connection
 
     async def _first(self) -> str | None:
         """Start the work; return why its connection was lost, if it is to be sought."""
         try:
-            session = await self._connect()
+            session = await self._connect_in_the_end()
         except HostFailure as exc:
             await self._standing.never_begun(exc)
             return None
         if session is None:
-            await self._standing.move(JobState.STOPPED)
+            await self._standing.move(JobState.STOPPED, reason=self._why, status_message="")
             return None
         async with _closing(session):
             # The intent is committed before anything is sent: after a crash, a
@@ -199,6 +238,19 @@ class ChildRun:
                 await self._take_back()
                 return None
             return await self._follow(session.start(self._entry.key, self._work))
+
+    async def _connect_in_the_end(self) -> Session | None:
+        """Connect, in as many tries as the job allows; None if a stop came first."""
+        for tried in itertools.count():
+            try:
+                return await self._connect()
+            except HostFailure as exc:
+                if exc.reason is not ReasonKind.UNREACHABLE or tried >= self._tries.limit:
+                    raise
+                pause = self._tries.pause(tried)
+                await self._standing.unreached(str(exc), pause, self._tries.limit - tried)
+            await self._tries.rest(pause, self._stop_wanted)
+        return None
 
     async def _connect(self) -> Session | None:
         """Return a session, or None if a stop came first; a person may be asked."""
@@ -266,7 +318,8 @@ class ChildRun:
         if self._may_be_found(outcome, report):
             self._forget_connection()
             return str(getattr(outcome, "message", ""))
-        await self._standing.end(verdict(outcome, self._work.success_codes, report), notes)
+        how = verdict(outcome, self._work.success_codes, report, self._overdue)
+        await self._standing.end(self._explained(how), notes)
         if self.child.is_final:
             await self._release(execution)
         return None
@@ -281,6 +334,8 @@ class ChildRun:
         self._seeking = False
         self._execution = execution
         self._under_way.set()
+        if self._clock is None and self._work.timeout is not None:
+            self._clock = asyncio.create_task(self._time_out(self._work.timeout))
         if self._stop_wanted.is_set() and self._stopping is None:
             self._stopping = asyncio.create_task(self._stop())
         elif self._hold_wanted:
@@ -303,6 +358,10 @@ class ChildRun:
         if coalescer.dropped:
             notes.append(f"output cut at {limit} bytes, {coalescer.dropped} dropped")
         return outcome
+
+    def _explained(self, how: Verdict) -> Verdict:
+        """Add why it was stopped, where that was not somebody's wish."""
+        return replace(how, reason=self._why) if how.state is JobState.STOPPED else how
 
     def _may_be_found(self, outcome: Outcome, report: StopReport | None) -> bool:
         """Whether the work may go on where no connection of ours is."""
@@ -408,7 +467,9 @@ class ChildRun:
         if not report.answered:
             raise _NotNow(report.message)
         await self._standing.move(JobState.STOPPING, reason=None, sought_until=None)
-        await self._standing.end(verdict(Lost(""), frozenset(), report), [])
+        await self._standing.end(
+            self._explained(verdict(Lost(""), frozenset(), report, self._overdue)), []
+        )
         return None
 
     # Ending it

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 from remjobs.engine.answers import Answers
-from remjobs.engine.child import ChildRun
+from remjobs.engine.child import ChildRun, Tries
+from remjobs.engine.pacer import Pacer
 from remjobs.engine.standing import Ledger
 from remjobs.engine.throttle import Throttle
-from remjobs.model.job import Child
+from remjobs.model.job import Child, Reason, ReasonKind
+from remjobs.model.pace import Halt, Step, ordered
 from remjobs.model.state import JobState, Request, advance, parent_state
-from remjobs.model.work import Work
 from remjobs.store.base import Entry, Piece, Store, StoredJob
 from remjobs.transports.base import Transport
 
 __all__ = ["JobRun"]
+
+_PAUSED: Final = "the canary has ended; `remjobs resume {0}` goes on, `remjobs stop {0}` does not"
 
 
 class JobRun:
@@ -64,12 +69,25 @@ class JobRun:
             offsets=store.offsets,
         )
 
-        self._prepare = partial(_prepared, stored.work, ledger, answers)
-        waiting = [e for e in stored.entries if e.child.state is JobState.NOT_STARTED]
-        self._waiting = deque(self._prepare(transports, entry) for entry in waiting)
+        self._pacer = Pacer(stored.pace, len(stored.entries))
+        tries = Tries(
+            limit=stored.pace.retries,
+            pause=self._pacer.pause_before,
+            rest=self._rest,
+        )
+        self._prepare = partial(
+            ChildRun, work=stored.work, ledger=ledger, answers=answers, tries=tries
+        )
+        waiting = [e for e in _in_order(stored) if e.child.state is JobState.NOT_STARTED]
+        self._waiting = deque(self._child(entry, transports) for entry in waiting)
         self._active = {
-            self._prepare(transports, entry) for entry in stored.entries if lost(entry.child)
+            self._child(entry, transports) for entry in stored.entries if lost(entry.child)
         }
+        for child in self._children.values():
+            self._pacer.ended(child)
+        for run in self._active:
+            self._pacer.revived(run.child)
+        self._time_left = _time_left(stored)
         self._group = asyncio.TaskGroup()
         self._has_begun = False
         self._stopping: asyncio.Task[None] | None = None
@@ -104,13 +122,50 @@ class JobRun:
             self._has_begun = True
             for child in tuple(self._active):
                 self._find(child)
-            while self._waiting:
-                if self._request is Request.NONE and self._throttle.take():
-                    child = self._waiting.popleft()
-                    self._active.add(child)
-                    self._group.create_task(self._run_one(child))
-                else:
-                    await self._throttle.changed()
+            clock = asyncio.create_task(self._time_up())
+            try:
+                while self._waiting:
+                    await self._next()
+                await self._settled()
+            finally:
+                clock.cancel()
+
+    async def _next(self) -> None:
+        """Begin the next child, or wait until that may be possible."""
+        step = self._step() if self._request is Request.NONE else Step.WAIT
+        if isinstance(step, Halt):
+            await self._halt(Reason(kind=ReasonKind.HALTED, message=step.message))
+        elif step is Step.PAUSE:
+            await self._ask(Request.SUSPEND, _PAUSED.format(self.id))
+        elif step is Step.START and self._pacer.left <= 0 and self._throttle.take():
+            child = self._waiting.popleft()
+            self._active.add(child)
+            self._pacer.begun()
+            self._group.create_task(self._run_one(child))
+        else:
+            left = self._pacer.left
+            await self._throttle.changed(left if step is Step.START and left > 0 else None)
+
+    def _step(self) -> Step | Halt:
+        return self._pacer.step(waiting=len(self._waiting), active=len(self._active))
+
+    async def _halt(self, why: Reason) -> None:
+        """Begin nothing more; what runs goes on."""
+        await self._store.ask(self.id, self._request, why.message)
+        await self._drop_waiting(why)
+
+    async def _settled(self) -> None:
+        """Wait until nothing is at work."""
+        while self._active:
+            await self._throttle.changed()
+
+    async def _time_up(self) -> None:
+        """Stop all of it once the job's time is up."""
+        if self._time_left is None:
+            return
+        await asyncio.sleep(self._time_left)
+        why = Reason(kind=ReasonKind.TIMEOUT, message="the job's time was up")
+        self._group.create_task(self._stop(why))
 
     def _find(self, child: ChildRun) -> None:
         # What runs already takes a slot, even beyond the limit.
@@ -124,19 +179,39 @@ class JobRun:
         busy = {run.child.id for run in self._active}
         for entry in entries:
             if entry.child.id not in busy:
-                child = self._prepare(transports, entry)
+                child = self._child(entry, transports)
                 self._active.add(child)
+                self._pacer.revived(child.child)
                 if self._has_begun:
                     self._find(child)
         return True
+
+    def _child(self, entry: Entry, transports: Callable[[str], Transport]) -> ChildRun:
+        return self._prepare(entry, transport=transports(entry.host.transport))
 
     async def _run_one(self, child: ChildRun) -> None:
         try:
             await child.run()
         finally:
             self._active.discard(child)
+            self._pacer.ended(child.child)
             self._throttle.give_back()
             self._notify(self.id)
+
+    async def _rest(self, seconds: float, unless: asyncio.Event) -> None:
+        """Let others have the slot for so many seconds, unless something comes between."""
+        self._throttle.give_back()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await unless.wait()
+            while not unless.is_set() and not self._may_go_on():
+                await self._throttle.changed()
+        finally:
+            self._throttle.occupy()
+
+    def _may_go_on(self) -> bool:
+        return self._request is Request.NONE and self._throttle.is_free
 
     def limit(self, throttle_limit: int) -> None:
         """Change how many children may run at a time; those that run go on."""
@@ -151,10 +226,10 @@ class JobRun:
             self._stopping = asyncio.create_task(self._stop())
         await asyncio.shield(self._stopping)
 
-    async def _stop(self) -> None:
-        await self._ask(Request.STOP)
-        await self._drop_waiting()
-        stops: list[Awaitable[None]] = [child.stop() for child in self._active]
+    async def _stop(self, why: Reason | None = None) -> None:
+        await self._ask(Request.STOP, why.message if why else "")
+        await self._drop_waiting(why)
+        stops: list[Awaitable[None]] = [child.stop(why) for child in self._active]
         await asyncio.gather(*stops)
 
     async def suspend(self) -> None:
@@ -167,22 +242,29 @@ class JobRun:
     async def resume(self) -> None:
         """Go on starting children, and with those that are held."""
         if self._request in {Request.SUSPEND, Request.HOLD}:
+            if self._step() is Step.PAUSE:
+                self._pacer.go_on()
             await self._ask(Request.NONE)
             await asyncio.gather(*(child.resume() for child in tuple(self._active)))
             self._notify(self.id)
 
-    async def _ask(self, request: Request) -> None:
-        await self._store.ask(self.id, request)
+    async def _ask(self, request: Request, message: str = "") -> None:
+        await self._store.ask(self.id, request, message)
         self._request = request
         self._throttle.wake()
         self._notify(self.id)
 
-    async def _drop_waiting(self) -> None:
+    async def _drop_waiting(self, why: Reason | None = None) -> None:
         dropped = [run.child for run in self._waiting]
         self._waiting.clear()
         self._throttle.wake()
         stopped = [
-            replace(child, state=advance(child.state, JobState.STOPPED), end_time=datetime.now(UTC))
+            replace(
+                child,
+                state=advance(child.state, JobState.STOPPED),
+                reason=why,
+                end_time=datetime.now(UTC),
+            )
             for child in dropped
         ]
         if stopped:
@@ -214,11 +296,17 @@ class JobRun:
         self._notify(self.id)
 
 
-def _prepared(
-    work: Work,
-    ledger: Ledger,
-    answers: Answers,
-    transports: Callable[[str], Transport],
-    entry: Entry,
-) -> ChildRun:
-    return ChildRun(entry, work, transports(entry.host.transport), ledger, answers)
+def _in_order(stored: StoredJob) -> list[Entry]:
+    """Return a job's children in the order in which they are begun."""
+    names = [entry.child.host for entry in stored.entries]
+    places = ordered(stored.pace.order, names, stored.job.instance_id)
+    return [stored.entries[place] for place in places]
+
+
+def _time_left(stored: StoredJob) -> float | None:
+    """Return the seconds until the job's time is up; None where it has no end."""
+    if stored.pace.total_timeout is None:
+        return None
+    begun = stored.job.begin_time or datetime.now(UTC)
+    gone = (datetime.now(UTC) - begun).total_seconds()
+    return max(0.0, stored.pace.total_timeout - gone)

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from typing import Final
 
-from remjobs.model.job import Child, ReasonKind
+from remjobs.model.job import NOT_REACHED, Child
 from remjobs.model.request import RetryRequest
 from remjobs.model.state import JobState
 
 __all__ = ["to_retry"]
-
-_NOT_REACHED: Final = frozenset(
-    {
-        ReasonKind.UNREACHABLE,
-        ReasonKind.AUTHENTICATION,
-        ReasonKind.HOST_KEY,
-        ReasonKind.REFUSED,
-    },
-)
 
 
 def to_retry(children: Iterable[Child], request: RetryRequest) -> list[Child]:
@@ -50,7 +40,7 @@ def _is_meant(child: Child, request: RetryRequest) -> bool:
 def _not_reached(child: Child) -> bool:
     kind = child.reason.kind if child.reason is not None else None
     never = child.begin_time is None and child.state is JobState.FAILED
-    return never and kind in _NOT_REACHED
+    return never and kind in NOT_REACHED
 
 
 def _failed(child: Child) -> bool:

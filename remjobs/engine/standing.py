@@ -62,6 +62,13 @@ class Standing:
         message = f"{question}; `remjobs answer {self.child.id}`"
         await self.move(JobState.BLOCKED, status_message=message)
 
+    async def unreached(self, why: str, pause: float, left: int) -> None:
+        """Say that the host was not reached, and when it is tried again (seconds)."""
+        at = now() + timedelta(seconds=pause)
+        tries = "1 more try" if left == 1 else f"{left} more tries"
+        message = f"{why}; {tries}, the next at {at:%H:%M:%S} UTC"
+        await self.move(JobState.NOT_STARTED, status_message=message)
+
     async def lose(self, why: str, pause: float, left: float) -> None:
         """Say that the host is lost, when it is tried again and until when (seconds)."""
         at = now() + timedelta(seconds=pause)
@@ -96,7 +103,13 @@ class Standing:
     async def never_begun(self, exc: HostFailure) -> None:
         """Say why the work was not begun."""
         reason = Reason(kind=exc.reason, message=f"{self.child.host}: {exc}")
-        await self.move(JobState.FAILED, reason=reason, begin_time=None, sought_until=None)
+        await self.move(
+            JobState.FAILED,
+            reason=reason,
+            status_message="",
+            begin_time=None,
+            sought_until=None,
+        )
 
     async def fault(self, exc: Exception) -> None:
         """End a child that we failed: what may run on the host is not known."""

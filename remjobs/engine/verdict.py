@@ -35,6 +35,7 @@ def verdict(
     outcome: Outcome,
     success_codes: frozenset[int],
     stop: StopReport | None = None,
+    overdue: Reason | None = None,
 ) -> Verdict:
     """Say how a child ended.
 
@@ -42,6 +43,7 @@ def verdict(
         outcome: How its work ended, as the transport saw it.
         success_codes: Exit codes that count as success.
         stop: What a stop found on the host, if there was one.
+        overdue: Its time was up, and the stop is ours: it has failed so.
     """
     natural = _natural(outcome, success_codes)
     unknown = isinstance(outcome, Lost | Unknown)
@@ -49,7 +51,8 @@ def verdict(
         return natural
     if stop.confirmed:
         return Verdict(
-            state=JobState.STOPPED,
+            state=JobState.STOPPED if overdue is None else JobState.FAILED,
+            reason=overdue,
             message=stop.message,
             exit_code=natural.exit_code,
             signal=natural.signal,

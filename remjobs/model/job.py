@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 from uuid import UUID
 
 from remjobs.model.state import FINAL, JobState
 
-__all__ = ["Child", "Job", "JobType", "Reason", "ReasonKind"]
+__all__ = ["NOT_REACHED", "Child", "Job", "JobType", "Reason", "ReasonKind"]
 
 
 class JobType(StrEnum):
@@ -33,7 +34,20 @@ class ReasonKind(StrEnum):
     REFUSED = "refused"
     INITIALIZATION = "initialization"
     LOST = "lost"
+    HALTED = "halted"
+    """Not begun: too many others failed, or the canary did."""
     INTERNAL = "internal"
+
+
+NOT_REACHED: Final = frozenset(
+    {
+        ReasonKind.UNREACHABLE,
+        ReasonKind.AUTHENTICATION,
+        ReasonKind.HOST_KEY,
+        ReasonKind.REFUSED,
+    },
+)
+"""Kinds of a host that could not be reached, or refused us: its work never began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

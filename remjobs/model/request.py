@@ -9,6 +9,7 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.host import Host, SshOptions, check_user_name
+from remjobs.model.pace import Pace
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
 from remjobs.model.work import Work
@@ -85,6 +86,7 @@ class StartRequest:
     """The user that local work runs as, by sudo; None is whoever keeps the jobs."""
     name: str | None = None
     throttle_limit: int = DEFAULT_THROTTLE
+    pace: Pace = Pace()
     caller: Caller = Caller()
 
     def __post_init__(self) -> None:

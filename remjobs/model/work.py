@@ -86,6 +86,8 @@ class Work:
     """Run apart from the connection, and be found again after it was cut."""
     reconnect_for: float = DEFAULT_RECONNECT
     """Seconds for which a host that was lost is sought, if the work is durable."""
+    timeout: float | None = None
+    """Seconds after its begin when work that still runs is stopped and has failed."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be carried to a host as it is."""
@@ -110,6 +112,10 @@ class Work:
             raise UsageError(msg)
         if self.output_limit < 0 or self.stop_grace < 0 or self.reconnect_for < 0:
             msg = "the output limit, the stop grace and the reconnect time cannot be negative"
+            raise UsageError(msg)
+
+        if self.timeout is not None and self.timeout <= 0:
+            msg = f"the time-out is {self.timeout:g} s; it must be above 0"
             raise UsageError(msg)
 
     @property

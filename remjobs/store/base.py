@@ -16,6 +16,7 @@ from uuid import UUID
 
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job, JobType
+from remjobs.model.pace import Pace
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import Caller
 from remjobs.model.state import Request
@@ -41,6 +42,7 @@ class NewJob:
     hosts: tuple[Host, ...]
     warnings: tuple[str, ...] = ()
     retry_of: int | None = None
+    pace: Pace = Pace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class StoredJob:
     job: Job
     request: Request
     work: Work
+    pace: Pace
     caller: Caller
     entries: tuple[Entry, ...]
 

@@ -10,7 +10,7 @@ from remjobs.errors import StoreDamaged
 
 __all__ = ["HEAD", "migrate", "revision"]
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest revision in migrations/versions."""
 
 

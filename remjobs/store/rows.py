@@ -68,6 +68,7 @@ def new_job_values(job_id: int, new: NewJob) -> dict[str, Any]:
         "warnings": list(new.warnings),
         "caller": msgspec.to_builtins(new.caller),
         "retry_of": new.retry_of,
+        "pace": msgspec.to_builtins(new.pace),
     }
 
 

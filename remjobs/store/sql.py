@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from remjobs.errors import NoSuchJob, StoreDamaged, StoreError, StoreFenced
 from remjobs.model.job import Child, Job
+from remjobs.model.pace import Pace
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import Caller
 from remjobs.model.state import FINAL, JobState, Request
@@ -349,6 +350,7 @@ def _load(job_id: int, connection: Connection) -> StoredJob:
         job=job_of(row, groups_of(members), members),
         request=Request(row.request),
         work=decode(parse(work), Work),
+        pace=decode(row.pace or {}, Pace),
         caller=decode(row.caller, Caller),
         entries=entries,
     )

@@ -63,6 +63,7 @@ jobs = Table(
     Column("warnings", JSON, nullable=False),
     Column("caller", JSON, nullable=False),
     Column("retry_of", Integer),
+    Column("pace", JSON),
 )
 
 works = Table(

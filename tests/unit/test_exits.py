@@ -44,6 +44,9 @@ LOST, STOPPED = child(S.DISCONNECTED, K.LOST), child(S.STOPPED)
         ([EXIT, AWAY, LOST], 6),
         ([OK, STOPPED], 1),
         ([child(S.NOT_STARTED)], 1),
+        ([EXIT, AWAY, child(S.STOPPED, K.HALTED)], 8),
+        ([LOST, child(S.STOPPED, K.HALTED)], 6),
+        ([EXIT, child(S.STOPPED, K.TIMEOUT)], 124),
         ([child(S.FAILED, K.INTERNAL), EXIT], 70),
     ],
 )
@@ -62,6 +65,7 @@ def test_the_numbers_are_frozen():
         "NOT_REACHED": 4,
         "FAILED_AND_NOT_REACHED": 5,
         "UNKNOWN": 6,
+        "HALTED": 8,
         "INTERNAL": 70,
         "TIMEOUT": 124,
         "INTERRUPTED": 130,
