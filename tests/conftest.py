@@ -9,7 +9,7 @@ import tempfile
 
 import pytest
 from support.cli import Cli
-from support.sshd import Sshd, TestUser, need_root
+from support.sshd import Sshd, TestUser, need_root, running, wait_for
 
 
 def pytest_configure():
@@ -30,8 +30,11 @@ def pytest_unconfigure():
 @pytest.fixture(autouse=True)
 def spool(tmp_path, monkeypatch):
     """Where local durable work is kept: not in the home of whoever runs the tests."""
-    monkeypatch.setenv("REMJOBS_SPOOL", str(tmp_path / "spool"))
-    return tmp_path / "spool"
+    folder = tmp_path / "spool"
+    monkeypatch.setenv("REMJOBS_SPOOL", str(folder))
+    yield folder
+    if folder.exists() or (tmp_path / "work" / "spool").exists():
+        wait_for(lambda: not running(f"{tmp_path}/"), f"nothing runs out of {tmp_path}")
 
 
 @pytest.fixture(scope="session")

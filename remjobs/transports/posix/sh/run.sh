@@ -44,7 +44,8 @@ rm -f "$load"
 (
     cd "$spot" || exit
     trap 'kill "$nap"; exit' TERM
-    while :; do
+    # A TERM that comes before the trap is lost: the end of the runner is seen here too.
+    while [ -e pid ] && kill -0 $$; do
         sleep 1 &
         nap=$!
         wait "$nap"
