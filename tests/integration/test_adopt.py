@@ -202,6 +202,8 @@ async def test_a_killed_runner_is_not_known_and_its_work_is_still_stopped(sshd, 
         [stopped] = await jobs.stop(job)
         assert stopped.state is S.STOPPED
         assert not running(f"sleep\0{mark}")
+        key = pid_file.parent.name
+        await until(lambda: not running(f"/{key}\0"), "nothing of ours is left on the host")
 
 
 async def test_a_spool_that_was_removed_is_not_taken_for_never_started(make_sshd, tmp_path):
