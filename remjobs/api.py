@@ -8,7 +8,14 @@ choosing. ``blocking()`` gives the same object to synchronous code.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Collection,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
@@ -36,14 +43,15 @@ from remjobs.model.request import (
     Targets,
 )
 from remjobs.model.secret import Secret
+from remjobs.model.state import JobState
 from remjobs.model.work import Command, Work
 from remjobs.service import Event, JobService
 from remjobs.settings import Settings
 
 __all__ = ["BlockingJobs", "Jobs", "blocking", "open"]
 
-Selector = int | str | Job
-"""A job, its id, UUID, name or glob."""
+Selector = int | str | Job | Child
+"""A job (a child), its id, UUID, name or glob."""
 On = str | Host | Sequence[str | Host]
 """Target expressions as ``-t`` takes them, or hosts given whole."""
 
@@ -240,31 +248,67 @@ class Jobs:
         any_: bool = False,
         timeout: float | None = None,
         force: bool = False,
+        state: JobState | None = None,
     ) -> tuple[Job, ...]:
         """Return the jobs once all (any) have settled.
 
         Args:
-            *selectors: Which jobs.
+            *selectors: Which jobs; none is nothing to wait for.
             any_: Return when the first one has settled.
             timeout: Seconds for the whole call.
             force: Go on until they are final, through Suspended and Disconnected.
+            state: Until they are in this state, or have settled in another one.
 
         Raises:
             WaitTimeout: The time ran out.
         """
-        return await self.service.wait(_texts(selectors), any_=any_, timeout=timeout, force=force)
+        return await self.service.wait(
+            _texts(selectors),
+            any_=any_,
+            timeout=timeout,
+            force=force,
+            state=state,
+        )
 
-    async def stop(self, *selectors: Selector) -> tuple[Job, ...]:
-        """Stop jobs, on their hosts too, and return them once that is confirmed or given up."""
-        return await self.service.stop(_texts(selectors), read_caller())
+    async def stop(
+        self,
+        *selectors: Selector,
+        states: Collection[JobState] = (),
+        hosts: Sequence[str] = (),
+    ) -> tuple[Job, ...]:
+        """Stop jobs, on their hosts too, and return them once that is confirmed or given up.
 
-    async def suspend(self, *selectors: Selector) -> tuple[Job, ...]:
+        Args:
+            *selectors: Which jobs, or single children.
+            states: Only jobs in these states; without selectors, all that are.
+            hosts: Only these hosts of them (names, globs or ranges).
+        """
+        return await self.service.stop(
+            _texts(selectors),
+            read_caller(),
+            states=frozenset(states),
+            hosts=hosts,
+        )
+
+    async def suspend(
+        self,
+        *selectors: Selector,
+        states: Collection[JobState] = (),
+    ) -> tuple[Job, ...]:
         """Start no further children of these jobs, and hold those that run."""
-        return await self.service.suspend(_texts(selectors))
+        return await self.service.suspend(_texts(selectors), states=frozenset(states))
 
-    async def resume(self, *selectors: Selector) -> tuple[Job, ...]:
+    async def resume(
+        self,
+        *selectors: Selector,
+        states: Collection[JobState] = (),
+    ) -> tuple[Job, ...]:
         """Go on with suspended jobs, and look again for hosts that were lost."""
-        return await self.service.resume(_texts(selectors), read_caller())
+        return await self.service.resume(
+            _texts(selectors),
+            read_caller(),
+            states=frozenset(states),
+        )
 
     async def answer(self, *selectors: Selector, answer: Secret | str) -> tuple[Job, ...]:
         """Give what Blocked jobs or children wait for: a password, say.
@@ -305,9 +349,24 @@ class Jobs:
         )
         return await self.service.clean(request)
 
-    async def remove(self, *selectors: Selector, force: bool = False) -> tuple[Job, ...]:
-        """Remove jobs that have ended, and their records; ``force`` stops them first."""
-        return await self.service.remove(_texts(selectors), force=force)
+    async def remove(
+        self,
+        *selectors: Selector,
+        force: bool = False,
+        states: Collection[JobState] = (),
+    ) -> tuple[Job, ...]:
+        """Remove jobs that have ended, and their records; ``force`` stops them first.
+
+        What can be removed is, whatever stands in the way of the others.
+
+        Raises:
+            NotRemovable: A job has not ended, or a child was named; a line for each.
+        """
+        return await self.service.remove(
+            _texts(selectors),
+            force=force,
+            states=frozenset(states),
+        )
 
 
 class BlockingJobs:
@@ -414,4 +473,4 @@ def _targets(
 
 
 def _texts(selectors: Sequence[Selector]) -> tuple[str, ...]:
-    return tuple(str(item.id) if isinstance(item, Job) else str(item) for item in selectors)
+    return tuple(str(item.id) if isinstance(item, Job | Child) else str(item) for item in selectors)

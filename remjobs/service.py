@@ -14,6 +14,7 @@ from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 from remjobs.model.secret import Secret
+from remjobs.model.state import JobState
 
 __all__ = ["Event", "JobService"]
 
@@ -67,14 +68,19 @@ class JobService(Protocol):
         any_: bool = False,
         timeout: float | None = None,
         force: bool = False,
+        state: JobState | None = None,
     ) -> tuple[Job, ...]:
         """Return the jobs, with children, once all (any) have settled.
 
+        A job of which only children were named is returned with these alone.
+
         Args:
-            selectors: Which jobs.
+            selectors: Which jobs; none is nothing to wait for.
             any_: Return as soon as one has settled, with the settled ones.
             timeout: Seconds for the whole call.
             force: Go on until final, through Blocked, Suspended, Disconnected.
+            state: Return once they are in this state instead, or where they have
+                settled in another one.
 
         Raises:
             WaitTimeout: The time ran out; the message says which still run.
@@ -85,17 +91,33 @@ class JobService(Protocol):
         self,
         selectors: Sequence[str],
         caller: Caller | None = None,
+        *,
+        states: frozenset[JobState] = frozenset(),
+        hosts: Sequence[str] = (),
     ) -> tuple[Job, ...]:
         """Stop jobs and return them once every child's end is known or given up.
 
+        A child's id stops that child alone; its job is returned with it alone.
+
         Args:
-            selectors: Which jobs.
+            selectors: Which jobs; none is all that are in ``states``.
             caller: Who asks now, for hosts that must be connected to again; None
                 is whoever started the job.
+            states: Only jobs in these states; none is any.
+            hosts: Only the children on these hosts (names, globs or ranges); the
+                others go on.
+
+        Raises:
+            UsageError: Neither selectors nor states, or a host that no job has.
         """
         ...
 
-    async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+    async def suspend(
+        self,
+        selectors: Sequence[str],
+        *,
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Job, ...]:
         """Start no further children until ``resume``, and hold those that run."""
         ...
 
@@ -103,6 +125,8 @@ class JobService(Protocol):
         self,
         selectors: Sequence[str],
         caller: Caller | None = None,
+        *,
+        states: frozenset[JobState] = frozenset(),
     ) -> tuple[Job, ...]:
         """Go on with suspended jobs, and look again for hosts that were lost."""
         ...
@@ -138,10 +162,20 @@ class JobService(Protocol):
         """Remove from hosts what durable work left there; one answer for each host."""
         ...
 
-    async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
+    async def remove(
+        self,
+        selectors: Sequence[str],
+        *,
+        force: bool = False,
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Job, ...]:
         """Remove final jobs and their records; ``force`` stops them first.
 
+        Each one is answered for on its own: what can be removed is, and returned
+        as it stood at its end.
+
         Raises:
-            NotRemovable: A job has not ended, or a child was named.
+            NotRemovable: A job has not ended, or a child was named; a line for each.
+            NoSuchJob: A literal selector matched nothing, and nothing else stood in the way.
         """
         ...

@@ -43,7 +43,8 @@ def perform(work: Coroutine[Any, Any, int | None]) -> NoReturn:
         code = asyncio.run(work) or ExitCode.OK
         sys.stdout.flush()
     except RemjobsError as exc:
-        complain(str(exc))
+        for line in str(exc).splitlines():
+            complain(line)
         code = exc.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED

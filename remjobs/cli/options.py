@@ -14,11 +14,13 @@ from remjobs.model.record import Stream
 from remjobs.model.state import JobState
 
 __all__ = [
+    "InState",
     "Json",
     "OutputForm",
     "Selectors",
     "SomeSelectors",
     "parse_size",
+    "parse_state",
     "parse_states",
     "parse_streams",
     "parse_time",
@@ -27,6 +29,10 @@ __all__ = [
 _SELECTOR_HELP: Final = "Id, name, glob, UUID or the beginning of one, or @last."
 SomeSelectors = Annotated[list[str], typer.Argument(metavar="JOB...", help=_SELECTOR_HELP)]
 Selectors = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help=_SELECTOR_HELP)]
+InState = Annotated[
+    list[str] | None,
+    typer.Option("--state", help="Only jobs in this state; all, if none is named (repeatable)."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 Item = TypeVar("Item")
@@ -79,14 +85,23 @@ def parse_time(text: str) -> datetime:
     raise UsageError(msg)
 
 
+def parse_state(name: str) -> JobState:
+    """Return a state by name, without regard to case.
+
+    Raises:
+        UsageError: It is no state's.
+    """
+    known = {state.value.casefold(): state for state in JobState}
+    return _known(name, known, "state")
+
+
 def parse_states(names: list[str]) -> frozenset[JobState]:
     """Return states by name, without regard to case.
 
     Raises:
         UsageError: A name is no state's.
     """
-    known = {state.value.casefold(): state for state in JobState}
-    return frozenset(_known(name, known, "state") for name in names)
+    return frozenset(map(parse_state, names))
 
 
 def parse_streams(names: list[str]) -> frozenset[Stream]:

@@ -37,7 +37,9 @@ NoRecurse = Annotated[
     bool,
     typer.Option("--no-recurse", help="Only what is a job's own, not its children's."),
 ]
-OfHost = Annotated[list[str] | None, typer.Option("--host", help="Only this host (repeatable).")]
+OfHost = Annotated[
+    list[str] | None, typer.Option("--host", help="Only this host; * and ? allowed (repeatable).")
+]
 OfStream = Annotated[
     list[str] | None,
     typer.Option("--stream", help="Only this stream: Output, Error ... (repeatable)."),

@@ -20,4 +20,8 @@ Limit = Annotated[
 
 def set_(jobs: SomeSelectors, throttle_limit: Limit, json: Json = False) -> None:
     """Change how many hosts of a job may run at a time; those that run go on."""
-    perform(show_jobs(client().set(jobs, throttle_limit=throttle_limit), json=json))
+    perform(_set(jobs, throttle_limit, json=json))
+
+
+async def _set(selectors: list[str], throttle_limit: int, *, json: bool) -> None:
+    await show_jobs(client().set(selectors, throttle_limit=throttle_limit), json=json)

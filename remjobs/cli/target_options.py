@@ -36,7 +36,7 @@ Target = Annotated[
         "--target",
         "-w",
         metavar="PATTERN",
-        help="Hosts: names, groups, ranges, a,b, @FILE or - (repeatable). None: this machine.",
+        help="Hosts: names, groups, ranges, a,b, @FILE, @JOB:STATE or -. None: this machine.",
     ),
 ]
 Exclude = Annotated[

@@ -18,8 +18,16 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.job import Child, Job
-from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.request import (
+    Caller,
+    JobQuery,
+    ReceiveOptions,
+    RetryRequest,
+    StartRequest,
+    WaitOptions,
+)
 from remjobs.model.secret import Secret
+from remjobs.model.state import JobState
 from remjobs.model.wire import child_json, decode, dumps, event_json, job_json, parse, record_json
 from remjobs.service import JobService
 
@@ -68,13 +76,15 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "set": lambda body: _jobs(
             service.set(body["selectors"], throttle_limit=decode(body["throttle_limit"], int)),
         ),
-        "suspend": lambda body: _jobs(service.suspend(body["selectors"])),
-        "resume": lambda body: _jobs(service.resume(body["selectors"], _caller(body))),
+        "suspend": lambda body: _jobs(service.suspend(body["selectors"], states=_states(body))),
+        "resume": lambda body: _jobs(
+            service.resume(body["selectors"], _caller(body), states=_states(body)),
+        ),
         "answer": lambda body: _jobs(_answered(service, body)),
-        "remove": lambda body: _jobs(service.remove(body["selectors"], force=body["force"])),
     }
     long = {
-        "stop": lambda body: _once(_jobs(service.stop(body["selectors"], _caller(body)))),
+        "stop": lambda body: _once(_jobs(_stop(service, body))),
+        "remove": lambda body: _once(_jobs(_remove(service, body))),
         "wait": lambda body: _once(_jobs(_wait(service, body))),
         "clean": lambda body: _once(_clean(service, body)),
         "receive": lambda body: _receive(service, body),
@@ -206,12 +216,27 @@ async def _start(service: JobService, body: Mapping[str, Any]) -> dict[str, Any]
 
 
 async def _wait(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]:
+    options = decode(body["options"], WaitOptions)
     return await service.wait(
         body["selectors"],
-        any_=body["any"],
-        timeout=body["timeout"],
-        force=body["force"],
+        any_=options.any_,
+        timeout=options.timeout,
+        force=options.force,
+        state=options.state,
     )
+
+
+async def _stop(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]:
+    return await service.stop(
+        body["selectors"],
+        _caller(body),
+        states=_states(body),
+        hosts=decode(body["hosts"], tuple[str, ...]),
+    )
+
+
+async def _remove(service: JobService, body: Mapping[str, Any]) -> tuple[Job, ...]:
+    return await service.remove(body["selectors"], force=body["force"], states=_states(body))
 
 
 async def _retry(service: JobService, body: Mapping[str, Any]) -> Any:
@@ -225,6 +250,10 @@ async def _answered(service: JobService, body: Mapping[str, Any]) -> tuple[Job, 
 
 async def _clean(service: JobService, body: Mapping[str, Any]) -> list[Any]:
     return [to_builtins(answer) for answer in await service.clean(decode(body, CleanRequest))]
+
+
+def _states(body: Mapping[str, Any]) -> frozenset[JobState]:
+    return decode(body["states"], frozenset[JobState])
 
 
 def _caller(body: Mapping[str, Any]) -> Caller | None:

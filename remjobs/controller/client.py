@@ -23,8 +23,16 @@ from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
-from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.request import (
+    Caller,
+    JobQuery,
+    ReceiveOptions,
+    RetryRequest,
+    StartRequest,
+    WaitOptions,
+)
 from remjobs.model.secret import Secret
+from remjobs.model.state import JobState
 from remjobs.model.wire import decode, dumps, event_from_json, parse
 from remjobs.service import Event
 
@@ -91,30 +99,43 @@ class ControllerClient:
         any_: bool = False,
         timeout: float | None = None,
         force: bool = False,
+        state: JobState | None = None,
     ) -> tuple[Job, ...]:
         """Wait for jobs."""
-        body = {"selectors": list(selectors), "any": any_, "timeout": timeout, "force": force}
-        return await self._one("wait", body)
+        options = WaitOptions(any_=any_, timeout=timeout, force=force, state=state)
+        return await self._one("wait", {"selectors": list(selectors), "options": options})
 
     async def stop(
         self,
         selectors: Sequence[str],
         caller: Caller | None = None,
+        *,
+        states: frozenset[JobState] = frozenset(),
+        hosts: Sequence[str] = (),
     ) -> tuple[Job, ...]:
-        """Stop jobs."""
-        return await self._one("stop", {"selectors": list(selectors), "caller": caller})
+        """Stop jobs, or some hosts of them."""
+        body = {"selectors": list(selectors), "caller": caller, "states": states}
+        return await self._one("stop", body | {"hosts": list(hosts)})
 
-    async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+    async def suspend(
+        self,
+        selectors: Sequence[str],
+        *,
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Job, ...]:
         """Start no further children."""
-        return await self._jobs("suspend", {"selectors": list(selectors)})
+        return await self._jobs("suspend", {"selectors": list(selectors), "states": states})
 
     async def resume(
         self,
         selectors: Sequence[str],
         caller: Caller | None = None,
+        *,
+        states: frozenset[JobState] = frozenset(),
     ) -> tuple[Job, ...]:
         """Go on with jobs."""
-        return await self._jobs("resume", {"selectors": list(selectors), "caller": caller})
+        body = {"selectors": list(selectors), "caller": caller, "states": states}
+        return await self._jobs("resume", body)
 
     async def answer(
         self,
@@ -126,9 +147,16 @@ class ControllerClient:
         body = {"selectors": list(selectors), "answer": answer.reveal(), "caller": caller}
         return await self._jobs("answer", body)
 
-    async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
+    async def remove(
+        self,
+        selectors: Sequence[str],
+        *,
+        force: bool = False,
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Job, ...]:
         """Remove jobs."""
-        return await self._jobs("remove", {"selectors": list(selectors), "force": force})
+        body = {"selectors": list(selectors), "force": force, "states": states}
+        return await self._one("remove", body)
 
     async def retry(self, request: RetryRequest) -> Job:
         """Try hosts of a job again."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any, Final
@@ -122,11 +122,12 @@ class Engine:
         if current.request is Request.STOP:
             self._spawn(run.stop())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something beside all else; its failure shows in the job it is about."""
         task = asyncio.create_task(work)
         self._errands.add(task)
         task.add_done_callback(self._errands.discard)
+        return task
 
     async def start(self, new: NewJob) -> int:
         """Store a job, begin it, and return its id.
@@ -151,28 +152,44 @@ class Engine:
         """Return the run of a job that lives here."""
         return self._runs.get(job_id)
 
-    async def state(self, job_id: int) -> JobState:
-        """Return a job's state."""
+    async def state(self, job_id: int, child_id: int | None = None) -> JobState:
+        """Return the state of a job, or of one child of it."""
         if (run := self._runs.get(job_id)) is not None:
-            return run.state
-        return (await self.store.job(job_id)).state
+            return run.state if child_id is None else run.state_of(child_id)
+        job = await self.store.job(job_id)
+        return next((c.state for c in job.children or () if c.id == child_id), job.state)
 
-    async def has_settled(self, job_id: int, enough: frozenset[JobState] = SETTLED) -> bool:
-        """Whether a job is in one of these states, and nothing of it is being sought."""
+    async def has_settled(
+        self,
+        job_id: int,
+        enough: frozenset[JobState] = SETTLED,
+        child_id: int | None = None,
+    ) -> bool:
+        """Whether a job (a child) is in one of these states, and nothing of it is being sought."""
         run = self._runs.get(job_id)
-        if run is not None and run.is_sought:
+        if run is not None and (run.is_sought if child_id is None else run.seeks(child_id)):
             return False
-        return await self.state(job_id) in enough
+        return await self.state(job_id, child_id) in enough
 
-    async def stop(self, job_id: int, caller: Caller | None = None) -> None:
+    async def stop(
+        self,
+        job_id: int,
+        caller: Caller | None = None,
+        children: Collection[int] | None = None,
+    ) -> None:
         """Stop a job; what was lost on its host is looked for once more.
 
         Args:
             job_id: The job.
             caller: Who asks now; None is whoever started the job.
+            children: Only these, and the others go on; None is the whole job.
         """
-        if (run := await self._revived(job_id, caller)) is not None:
+        run = await self._revived(job_id, caller, children)
+        if run is not None and children is None:
             await run.stop()
+        elif run is not None:
+            # Once begun it goes on to its end, even if nobody waits for it any more.
+            await asyncio.shield(self._spawn(run.stop_some(children or ())))
 
     async def limit(self, job_id: int, throttle_limit: int) -> None:
         """Change how many children of a job may run at a time."""
@@ -206,16 +223,25 @@ class Engine:
         if (run := await self._revived(job_id, caller)) is not None:
             await run.resume()
 
-    async def _revived(self, job_id: int, caller: Caller | None) -> JobRun | None:
-        """Return a job's run, looking again for durable work that was given up."""
+    async def _revived(
+        self,
+        job_id: int,
+        caller: Caller | None,
+        children: Collection[int] | None = None,
+    ) -> JobRun | None:
+        """Return a job's run, looking again for durable work (of these) that was given up."""
+
+        def is_lost(child: Child) -> bool:
+            return _is_disconnected(child) and (children is None or child.id in children)
+
         stored = await self.store.load(job_id)
         # The agent of the shell that started the job may be gone by now.
         stored = replace(stored, caller=caller or stored.caller)
-        lost = [entry for entry in stored.entries if _is_disconnected(entry.child)]
+        lost = [entry for entry in stored.entries if is_lost(entry.child)]
         if lost and stored.work.durable:
             run = self._runs.get(job_id)
             if run is None or not run.seek(lost, self.transports(stored.caller)):
-                self._launch(stored, _is_disconnected)
+                self._launch(stored, is_lost)
         return self._runs.get(job_id)
 
     async def remove(self, job_id: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Final
 from remjobs.engine.answers import Answers
 from remjobs.engine.child import ChildRun, Tries
 from remjobs.engine.pacer import Pacer
+from remjobs.engine.retry import never_began
 from remjobs.engine.standing import Ledger
 from remjobs.engine.throttle import Throttle
 from remjobs.model.job import Child, Reason, ReasonKind
@@ -85,6 +86,7 @@ class JobRun:
         }
         for child in self._children.values():
             self._pacer.ended(child)
+        self._pacer.dropped(sum(map(never_began, self._children.values())))
         for run in self._active:
             self._pacer.revived(run.child)
         self._time_left = _time_left(stored)
@@ -217,6 +219,20 @@ class JobRun:
         """Change how many children may run at a time; those that run go on."""
         self._throttle.limit(throttle_limit)
 
+    def seeks(self, child_id: int) -> bool:
+        """Whether a child's host was lost and is being looked for."""
+        return any(run.child.id == child_id and run.is_sought for run in self._active)
+
+    async def stop_some(self, child_ids: Collection[int]) -> None:
+        """Stop these children; the others go on."""
+        dropped = [run for run in self._waiting if run.child.id in child_ids]
+        for run in dropped:
+            self._waiting.remove(run)
+        self._pacer.dropped(len(dropped))
+        self._throttle.wake()
+        stops = [run.stop() for run in self._active if run.child.id in child_ids]
+        await asyncio.gather(self._end_waiting(dropped), *stops)
+
     async def stop(self) -> None:
         """Stop what waits at once, and what runs as its host can.
 
@@ -255,9 +271,17 @@ class JobRun:
         self._notify(self.id)
 
     async def _drop_waiting(self, why: Reason | None = None) -> None:
-        dropped = [run.child for run in self._waiting]
+        dropped = tuple(self._waiting)
         self._waiting.clear()
         self._throttle.wake()
+        await self._end_waiting(dropped, why)
+
+    async def _end_waiting(
+        self,
+        dropped: Iterable[ChildRun],
+        why: Reason | None = None,
+    ) -> None:
+        """Note that children were stopped before it was their turn."""
         stopped = [
             replace(
                 child,
@@ -265,7 +289,7 @@ class JobRun:
                 reason=why,
                 end_time=datetime.now(UTC),
             )
-            for child in dropped
+            for child in (run.child for run in dropped)
         ]
         if stopped:
             await self._save(stopped)

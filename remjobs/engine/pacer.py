@@ -22,10 +22,11 @@ class Pacer:
         self._away: set[int] = set()
         self._next_at = 0.0
         self._canary_passed = False
+        self._dropped = 0
 
     def step(self, *, waiting: int, active: int) -> Step | Halt:
         """Say whether one more may be begun, with so many waiting and at work."""
-        begun = self._total - waiting
+        begun = self._total - waiting - self._dropped
         so_far = Tally(
             total=self._total,
             begun=begun,
@@ -34,6 +35,10 @@ class Pacer:
             unreachable=len(self._away),
         )
         return next_step(self.pace, so_far, canary_passed=self._canary_passed)
+
+    def dropped(self, count: int) -> None:
+        """Note that so many were stopped before it was their turn: none of them was begun."""
+        self._dropped += count
 
     def ended(self, child: Child) -> None:
         """Take note of a child that nothing works on any more."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from remjobs.engine.engine import Engine
 from remjobs.engine.job import JobRun
 from remjobs.model.job import Child
+from remjobs.model.ranges import matcher
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import ReceiveOptions
 from remjobs.model.state import JobState
@@ -68,6 +69,7 @@ class Receiver:
         self._job_id = job_id
         self._options = options
         self._child_id = child_id
+        self._is_meant = matcher(options.hosts)
         self._progress = _Progress()
         self._shown: dict[int, JobState] = {}
 
@@ -146,7 +148,7 @@ class Receiver:
             return False
         if self._child_id is None and not self._options.recurse:
             return False
-        return not self._options.hosts or child.host in self._options.hosts
+        return not self._options.hosts or self._is_meant(child.host)
 
     def _wants_change(self, child: Child) -> bool:
         told = self._options.events or child.state in _TOLD
@@ -158,7 +160,7 @@ class Receiver:
             return False
         if self._child_id is None and not options.recurse:
             return False
-        if options.hosts and record.host not in options.hosts:
+        if options.hosts and not self._is_meant(record.host):
             return False
         if options.streams and record.stream not in options.streams:
             return False

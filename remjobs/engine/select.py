@@ -11,7 +11,7 @@ from uuid import UUID
 from remjobs.errors import NoSuchJob
 from remjobs.model.job import Job
 
-__all__ = ["Selected", "select"]
+__all__ = ["Selected", "concerns_children", "select"]
 
 _GLOB: Final = frozenset("*?[")
 _SHORTEST_PREFIX: Final = 4
@@ -46,6 +46,19 @@ def select(
         return tuple(Selected(job.id) for job in jobs)
     found = [hit for text in selectors for hit in _one(text, jobs, children)]
     return tuple(dict.fromkeys(found))
+
+
+def concerns_children(selectors: Sequence[str], jobs: Sequence[Job]) -> bool:
+    """Whether children must be looked at to know what is named; there may be very many."""
+    return not all(_names_parents(text, jobs) for text in selectors)
+
+
+def _names_parents(text: str, jobs: Sequence[Job]) -> bool:
+    if text.isdecimal():
+        return any(job.id == int(text) for job in jobs)
+    if text == "@last":
+        return bool(jobs)
+    return not _GLOB.isdisjoint(text) or any(_names(text, job.name) for job in jobs)
 
 
 def _one(

@@ -13,14 +13,17 @@ from remjobs.engine.clean import clean
 from remjobs.engine.engine import Engine
 from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
+from remjobs.engine.remove import remove
 from remjobs.engine.retry import to_retry
-from remjobs.engine.select import Selected, select
-from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
-from remjobs.inventory.select import Selection, resolve
+from remjobs.engine.select import Selected, concerns_children, select
+from remjobs.engine.targets import HostsOfJob, parse
+from remjobs.engine.wait import wait
+from remjobs.errors import NoSuchJob, NotRemovable, UsageError
+from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
-from remjobs.model.ranges import fold
+from remjobs.model.ranges import fold, matcher
 from remjobs.model.record import Record
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
@@ -31,9 +34,10 @@ from remjobs.model.request import (
     RetryRequest,
     StartRequest,
     Targets,
+    WaitOptions,
 )
 from remjobs.model.secret import Secret
-from remjobs.model.state import FINAL, SETTLED, JobState
+from remjobs.model.state import JobState
 from remjobs.service import Event
 from remjobs.store.base import NewJob
 
@@ -104,7 +108,7 @@ class EngineService:
         if throttle_limit < 1:
             msg = f"throttle limit {throttle_limit} is not 1 or more"
             raise UsageError(msg)
-        ids = self._whole(await self._select(_named(selectors)), "set")
+        ids = self._whole(await self._chosen(selectors), "set")
         for job_id in ids:
             await self._engine.limit(job_id, throttle_limit)
         return await self._jobs(ids)
@@ -130,17 +134,48 @@ class EngineService:
             targets,
             caller.directory,
             self._default_inventory,
+            await self._hosts_of_jobs(targets),
         )
 
+    async def _hosts_of_jobs(self, targets: Targets) -> dict[str, tuple[Host, ...]]:
+        """Return the hosts that terms such as ``@12:failed`` stand for.
+
+        Raises:
+            UsageError: One that is to be included stands for none.
+        """
+        found: dict[str, tuple[Host, ...]] = {}
+        for expressions, needed in ((targets.exclude, False), (targets.include, True)):
+            for term in (term for expression in expressions for term in terms(expression)):
+                if (asked := parse(term)) is not None:
+                    found[term] = await self._hosts_of_job(asked, needed=needed)
+        return found
+
+    async def _hosts_of_job(self, asked: HostsOfJob, *, needed: bool) -> tuple[Host, ...]:
+        [job_id] = self._whole(await self._one(asked.selector), "name")
+        stored = await self._engine.store.load(job_id)
+        ids = {child.id for child in asked.chosen(stored.job.children or ())}
+        if needed and not ids:
+            counts = ", ".join(f"{count} {state}" for state, count in stored.job.counts.items())
+            msg = f"no host of job {job_id} is {asked.word}: {counts}"
+            raise UsageError(msg)
+        return tuple(entry.host for entry in stored.entries if entry.child.id in ids)
+
     async def list(self, query: JobQuery) -> tuple[Job, ...]:
-        """Return the parents that match."""
+        """Return the parents that match; of one whose child was named, with that child."""
         jobs = await self._engine.store.jobs()
-        wanted = {hit.job_id for hit in await self._select(query.selectors)}
+        hits = await self._select(query.selectors, jobs)
+        wanted = set(_parents(hits))
         found = kept((job for job in jobs if job.id in wanted), query)
-        if not (query.include_children or query.child_states):
-            return tuple(found)
-        whole = await self._jobs([job.id for job in found])
-        return tuple(with_children_kept(whole, query))
+        if query.include_children or query.child_states:
+            whole = await self._jobs([job.id for job in found])
+            return tuple(with_children_kept(whole, query))
+        parents = {hit.job_id for hit in hits if hit.child_id is None}
+        return tuple(
+            [
+                job if job.id in parents else (await self._shown(_of_job(hits, job.id)))[0]
+                for job in found
+            ],
+        )
 
     async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
         """Return parents with children, or the children that were named."""
@@ -185,40 +220,38 @@ class EngineService:
         any_: bool = False,
         timeout: float | None = None,
         force: bool = False,
+        state: JobState | None = None,
     ) -> tuple[Job, ...]:
-        """Wait until all (any) of the jobs have settled."""
-        if timeout is not None and timeout < 0:
-            msg = f"the time-out cannot be negative: {timeout:g}"
-            raise UsageError(msg)
-        ids = _parents(await self._select(selectors)) if selectors else []
-        enough = FINAL if force else SETTLED
-        waits = [asyncio.create_task(self._until(job_id, enough)) for job_id in ids]
-        if not waits:
-            return ()
-        when = asyncio.FIRST_COMPLETED if any_ else asyncio.ALL_COMPLETED
-        try:
-            done, _ = await asyncio.wait(waits, timeout=timeout, return_when=when)
-        finally:
-            for task in waits:
-                task.cancel()
-        ended = [job_id for job_id, task in zip(ids, waits, strict=True) if task in done]
-        if len(ended) < (1 if any_ else len(ids)):
-            raise WaitTimeout(_still_running([job_id for job_id in ids if job_id not in ended]))
-        return await self._jobs(ended if any_ else ids)
+        """Wait until all (any) of the jobs have settled, or are in a state."""
+        options = WaitOptions(any_=any_, timeout=timeout, force=force, state=state)
+        hits = await self._select(selectors) if selectors else ()
+        return await self._shown(await wait(self._engine, hits, options))
 
     async def stop(
         self,
         selectors: Sequence[str],
         caller: Caller | None = None,
+        *,
+        states: frozenset[JobState] = frozenset(),
+        hosts: Sequence[str] = (),
     ) -> tuple[Job, ...]:
-        """Stop jobs and return how they ended."""
-        ids = self._whole(await self._select(_named(selectors)), "stop")
-        await asyncio.gather(*(self._engine.stop(job_id, caller) for job_id in ids))
-        return await self._jobs(ids)
+        """Stop jobs, or some hosts of them, and return how they ended."""
+        hits = await self._chosen(selectors, states)
+        if hosts:
+            hits = await self._on_hosts(hits, hosts)
+        await asyncio.gather(
+            *(self._engine.stop(job_id, caller, ids) for job_id, ids in _by_job(hits).items()),
+        )
+        return await self._shown(hits)
 
-    async def suspend(self, selectors: Sequence[str]) -> tuple[Job, ...]:
+    async def suspend(
+        self,
+        selectors: Sequence[str],
+        *,
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Job, ...]:
         """Start no further children of these jobs, and hold those that run."""
-        ids = self._whole(await self._select(_named(selectors)), "suspend")
+        ids = self._whole(await self._chosen(selectors, states), "suspend")
         await asyncio.gather(*map(self._engine.suspend, ids))
         return await self._jobs(ids)
 
@@ -226,9 +259,11 @@ class EngineService:
         self,
         selectors: Sequence[str],
         caller: Caller | None = None,
+        *,
+        states: frozenset[JobState] = frozenset(),
     ) -> tuple[Job, ...]:
         """Go on with the children of these jobs."""
-        ids = self._whole(await self._select(_named(selectors)), "resume")
+        ids = self._whole(await self._chosen(selectors, states), "resume")
         await asyncio.gather(*(self._engine.resume(job_id, caller) for job_id in ids))
         return await self._jobs(ids)
 
@@ -239,7 +274,7 @@ class EngineService:
         caller: Caller | None = None,
     ) -> tuple[Job, ...]:
         """Give what Blocked children of these jobs wait for."""
-        hits = await self._select(_named(selectors))
+        hits = await self._chosen(selectors)
         ids = _parents(hits)
         chosen = {hit.child_id for hit in hits} - {None}
         whole = {hit.job_id for hit in hits if hit.child_id is None}
@@ -256,19 +291,23 @@ class EngineService:
             await self._engine.answer(child, answer, caller)
         return await self._jobs(ids)
 
-    async def remove(self, selectors: Sequence[str], *, force: bool = False) -> tuple[Job, ...]:
+    async def remove(
+        self,
+        selectors: Sequence[str],
+        *,
+        force: bool = False,
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Job, ...]:
         """Remove what can be removed of the jobs that are named; refuse the others."""
-        jobs = await self._jobs(self._whole(await self._select(_named(selectors)), "remove"))
-        refused = [job for job in jobs if not (force or _removable(job))]
-        removed = [job for job in jobs if job not in refused]
-        for job in removed:
-            await self._engine.stop(job.id)
-            await self._engine.remove(job.id)
-        if refused:
-            names = ", ".join(f"{job.id} ({job.state})" for job in refused)
-            msg = f"not ended, so not removed: job {names}; --force stops and removes"
-            raise NotRemovable(msg)
-        return tuple(removed)
+        named: list[Selected | NoSuchJob] = []
+        for text in dict.fromkeys(selectors):
+            try:
+                named += await self._chosen([text], states)
+            except NoSuchJob as exc:
+                named.append(exc)
+        if not selectors:
+            named += await self._chosen(selectors, states)
+        return await remove(self._engine, named, force=force)
 
     async def _one(self, selector: str) -> Sequence[Selected]:
         """Return what a selector names; refuse several."""
@@ -278,9 +317,52 @@ class EngineService:
             raise UsageError(msg)
         return hits
 
-    async def _select(self, selectors: Sequence[str]) -> tuple[Selected, ...]:
+    async def _select(
+        self,
+        selectors: Sequence[str],
+        jobs: Sequence[Job] | None = None,
+    ) -> tuple[Selected, ...]:
+        store = self._engine.store
+        known = await store.jobs() if jobs is None else jobs
+        children = await store.parents() if concerns_children(selectors, known) else {}
+        return select(selectors, known, children)
+
+    async def _chosen(
+        self,
+        selectors: Sequence[str],
+        states: frozenset[JobState] = frozenset(),
+    ) -> tuple[Selected, ...]:
+        """Return what was named, as far as it is in these states; refuse to take all unasked."""
+        if not (selectors or states):
+            msg = "which jobs? name them, or give --state"
+            raise UsageError(msg)
         jobs = await self._engine.store.jobs()
-        return select(selectors, jobs, await self._engine.store.parents() if selectors else {})
+        kept = {job.id for job in jobs if not states or job.state in states}
+        return tuple(hit for hit in await self._select(selectors, jobs) if hit.job_id in kept)
+
+    async def _on_hosts(
+        self,
+        hits: Sequence[Selected],
+        hosts: Sequence[str],
+    ) -> tuple[Selected, ...]:
+        """Return the children on these hosts (names or globs) of what was named."""
+        children = [child for job in await self._shown(hits) for child in job.children or ()]
+        for host in hosts:
+            _refuse_stranger(host, children)
+        is_meant = matcher(hosts)
+        return tuple(
+            Selected(child.parent_id, child.id) for child in children if is_meant(child.host)
+        )
+
+    async def _shown(self, hits: Sequence[Selected]) -> tuple[Job, ...]:
+        """Return jobs in the order they were named; where children were, with these alone."""
+        return tuple(
+            [
+                job if ids is None else _with(job, ids)
+                for job_id, ids in _by_job(hits).items()
+                for job in await self._jobs([job_id])
+            ],
+        )
 
     @staticmethod
     def _whole(hits: Sequence[Selected], verb: str) -> Sequence[int]:
@@ -294,41 +376,40 @@ class EngineService:
     async def _jobs(self, ids: Sequence[int]) -> tuple[Job, ...]:
         return tuple([await self._engine.store.job(job_id) for job_id in ids])
 
-    async def _until(self, job_id: int, enough: frozenset[JobState]) -> None:
-        while True:
-            version = self._engine.hub.version(job_id)
-            if await self._engine.has_settled(job_id, enough):
-                return
-            await self._engine.hub.changed(job_id, version)
-
     async def _check_hosts(self, hits: Sequence[Selected], options: ReceiveOptions) -> None:
-        if not options.hosts:
-            return
-        jobs = await self._jobs(_parents(hits))
-        known = {child.host for job in jobs for child in job.children or ()}
-        if unknown := [name for name in options.hosts if name not in known]:
-            msg = f"no such host in these jobs: {', '.join(unknown)}"
-            raise UsageError(msg)
+        if options.hosts:
+            await self._on_hosts(hits, options.hosts)
 
 
-def _named(selectors: Sequence[str]) -> Sequence[str]:
-    if not selectors:
-        msg = "name at least one job"
-        raise NoSuchJob(msg)
-    return selectors
+def _refuse_stranger(pattern: str, children: Sequence[Child]) -> None:
+    """Refuse a literal name that no child has: a typo must not look like silence."""
+    if set(pattern) & set("*?") or any(map(matcher([pattern]), (c.host for c in children))):
+        return
+    msg = f"no such host in these jobs: {pattern}"
+    raise UsageError(msg)
+
+
+def _by_job(hits: Sequence[Selected]) -> dict[int, frozenset[int] | None]:
+    """Return for each job the children that were named; None is the whole job."""
+    found: dict[int, frozenset[int] | None] = {}
+    for hit in hits:
+        before = found.get(hit.job_id, frozenset())
+        whole = hit.child_id is None or before is None
+        found[hit.job_id] = None if whole else (before or frozenset()) | {hit.child_id or 0}
+    return found
+
+
+def _of_job(hits: Sequence[Selected], job_id: int) -> list[Selected]:
+    return [hit for hit in hits if hit.job_id == job_id]
+
+
+def _with(job: Job, ids: frozenset[int]) -> Job:
+    """Return a job with these children alone."""
+    return replace(job, children=tuple(c for c in job.children or () if c.id in ids))
 
 
 def _parents(hits: Sequence[Selected]) -> list[int]:
     return list(dict.fromkeys(hit.job_id for hit in hits))
-
-
-def _removable(job: Job) -> bool:
-    return job.is_final or job.state is JobState.NOT_STARTED
-
-
-def _still_running(ids: Sequence[int]) -> str:
-    names = ", ".join(map(str, ids))
-    return f"time-out: still running: job {names}"
 
 
 def _connected(host: Host, connection: Connection) -> Host:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.inventory.base import Inventory, InventorySource, merge
@@ -15,9 +17,10 @@ from remjobs.model.host import Host
 from remjobs.model.ranges import expand
 from remjobs.model.request import Targets
 
-__all__ = ["Selection", "resolve"]
+__all__ = ["Selection", "resolve", "terms"]
 
 _ALL = "all"
+_NOTHING: Final[Mapping[str, Sequence[Host]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +31,19 @@ class Selection:
     warnings: tuple[str, ...] = ()
 
 
-def resolve(targets: Targets, directory: str, default: Path) -> Selection:
+def resolve(
+    targets: Targets,
+    directory: str,
+    default: Path,
+    found: Mapping[str, Sequence[Host]] = _NOTHING,
+) -> Selection:
     """Return the hosts that targets select, in the order of the expressions.
 
     Args:
         targets: What was asked for.
         directory: Relative paths are meant from here.
         default: The inventory if none is named; it need not exist.
+        found: For terms that no inventory knows, the hosts that they stand for.
 
     Raises:
         UsageError: A name is unknown, or nothing is left.
@@ -42,7 +51,7 @@ def resolve(targets: Targets, directory: str, default: Path) -> Selection:
     """
     base = Path(directory)
     sources = _sources(targets, base, default)
-    finder = _Finder(sources, base, targets.standard_input)
+    finder = _Finder(sources, base, targets.standard_input, found)
     included = [*targets.hosts, *finder.hosts(targets.include)]
     excluded = {host.name for host in finder.hosts(targets.exclude)}
     warnings = [f"-x {name} excludes nothing" for name in _idle(finder, targets, included)]
@@ -90,23 +99,27 @@ class _Finder:
         sources: Sequence[InventorySource],
         base: Path,
         standard_input: str | None,
+        found: Mapping[str, Sequence[Host]],
     ) -> None:
         self._where = ", ".join(source.name for source in sources)
         self._inventory = merge(source.load() for source in sources) if sources else None
         self._base = base
         self._standard_input = standard_input
+        self._found = found
 
     def hosts(self, expressions: Sequence[str]) -> list[Host]:
         """Return the hosts of several expressions; one may come more than once."""
         return [
             host
             for expression in expressions
-            for term in _terms(expression)
+            for term in terms(expression)
             for host in self._term(term)
         ]
 
     def _term(self, term: str) -> Iterator[Host]:
-        if term == "-":
+        if term in self._found:
+            yield from self._found[term]
+        elif term == "-":
             if self._standard_input is None:
                 msg = "-t - needs names on standard input"
                 raise UsageError(msg)
@@ -120,7 +133,7 @@ class _Finder:
     def _listed(self, text: str, name: str) -> Iterator[Host]:
         for line, content in parse_lines(text):
             try:
-                for term in _terms(content):
+                for term in terms(content):
                     yield from self._named(term)
             except UsageError as exc:
                 msg = f"{name}:{line}: {exc}"
@@ -157,7 +170,7 @@ class _Finder:
         raise UsageError(msg)
 
 
-def _terms(expression: str) -> list[str]:
+def terms(expression: str) -> list[str]:
     """Split at commas outside brackets; empty terms fall away."""
     terms, depth = [""], 0
     for letter in expression:

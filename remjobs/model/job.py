@@ -66,6 +66,8 @@ class Child:
     instance_id: UUID
     parent_id: int
     name: str
+    type: JobType = JobType.REMOTE
+    """As its parent's."""
     host: str
     transport: str
     state: JobState

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from fnmatch import fnmatchcase
 from typing import Final
 
 from remjobs.errors import UsageError
 
-__all__ = ["MOST_NAMES", "expand", "fold"]
+__all__ = ["MOST_NAMES", "expand", "fold", "matcher"]
 
 MOST_NAMES: Final = 100_000
 """Names that one expression may stand for."""
 
 _BRACKET: Final = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:/[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
+_GLOB: Final = frozenset("*?[")
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -75,3 +77,18 @@ def fold(names: Iterable[str]) -> str:
     odd = [name for name in distinct if not _SIMPLE.fullmatch(name)]
     folded = str(NodeSet.fromlist(simple)) if simple else ""
     return ",".join(filter(None, [folded, *odd]))
+
+
+def matcher(patterns: Iterable[str]) -> Callable[[str], bool]:
+    """Return a test whether one of these patterns names a host.
+
+    Args:
+        patterns: Names, globs, or ranges such as ``web[01-20]``.
+
+    Raises:
+        UsageError: A range is none.
+    """
+    names = [name for pattern in patterns for name in expand(pattern)]
+    literal = frozenset(names)
+    globs = [name for name in literal if not _GLOB.isdisjoint(name)]
+    return lambda host: host in literal or any(fnmatchcase(host, glob) for glob in globs)

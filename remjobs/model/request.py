@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isnan
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +26,7 @@ __all__ = [
     "RetryRequest",
     "StartRequest",
     "Targets",
+    "WaitOptions",
 ]
 
 DEFAULT_THROTTLE: Final = 32
@@ -194,4 +196,27 @@ class ReceiveOptions:
             raise UsageError(msg)
         if self.events and not self.wait:
             msg = "--events needs --wait"
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitOptions:
+    """Until when to wait."""
+
+    any_: bool = False
+    """Until one of the jobs is so far; else all must be."""
+    timeout: float | None = None
+    """Seconds for the whole call; None is for ever."""
+    force: bool = False
+    """Go on until final, through Blocked, Suspended and Disconnected."""
+    state: JobState | None = None
+    """Until they are in this state, or can be so no more; None is until they have ended."""
+
+    def __post_init__(self) -> None:
+        """Refuse a time that is none."""
+        if self.timeout is not None and isnan(self.timeout):
+            msg = "the time-out is not a number of seconds"
+            raise UsageError(msg)
+        if self.timeout is not None and self.timeout < 0:
+            msg = f"the time-out cannot be negative: {self.timeout:g}"
             raise UsageError(msg)

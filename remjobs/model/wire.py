@@ -63,8 +63,8 @@ def decode(value: object, into: type[T]) -> T:
 
 
 def child_json(child: Child) -> dict[str, Any]:
-    """Return a child as ``get --json`` shows it."""
-    return dict(msgspec.to_builtins(child))
+    """Return a child as ``get --json`` shows it; as of any job there is a ``location``."""
+    return dict(msgspec.to_builtins(child)) | {"location": child.host}
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -72,6 +72,8 @@ def job_json(job: Job) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(job)
     if job.children is None:
         del shown["children"]
+    else:
+        shown["children"] = [child_json(child) for child in job.children]
     if not job.warnings:
         del shown["warnings"]
     return shown

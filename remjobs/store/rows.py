@@ -116,20 +116,21 @@ def child_values(child: Child) -> dict[str, Any]:
     }
 
 
-def child_of(row: Row[Any], command: str) -> Child:
-    """Return a child from its row."""
+def child_of(row: Row[Any], job: Row[Any]) -> Child:
+    """Return a child from its row and its parent's."""
     return Child(
         id=row.id,
         instance_id=UUID(row.instance_id),
         parent_id=row.job_id,
         name=f"Job{row.id}",
+        type=JobType(job.type),
         host=row.host,
         transport=row.transport,
         state=JobState(row.state),
         reason=reason_of(row),
         status_message=row.status_message,
         has_more_data=bool(row.has_more),
-        command=command,
+        command=job.command,
         exit_code=row.exit_code,
         signal=row.signal,
         attempt=row.attempt,
@@ -139,10 +140,10 @@ def child_of(row: Row[Any], command: str) -> Child:
     )
 
 
-def entry_of(row: Row[Any], command: str) -> Entry:
-    """Return a ledger entry from a child's row."""
+def entry_of(row: Row[Any], job: Row[Any]) -> Entry:
+    """Return a ledger entry from a child's row and its parent's."""
     return Entry(
-        child=child_of(row, command),
+        child=child_of(row, job),
         host=decode(row.settings, Host),
         key=UUID(row.key),
         acknowledged=bool(row.acknowledged),

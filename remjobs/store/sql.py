@@ -344,7 +344,7 @@ def _load(job_id: int, connection: Connection) -> StoredJob:
     found = connection.execute(
         select(children).where(children.c.job_id == job_id).order_by(children.c.id),
     )
-    entries = tuple(entry_of(child, row.command) for child in found)
+    entries = tuple(entry_of(child, row) for child in found)
     members = tuple(entry.child for entry in entries)
     return StoredJob(
         job=job_of(row, groups_of(members), members),

@@ -83,7 +83,7 @@ def data(events):
 
 async def test_start_returns_at_once_and_the_job_is_running(lab):
     """However long the work takes; its children wait for the throttle meanwhile."""
-    gate = lab.fleet.behaviour("h1").gate = asyncio.Event()
+    gate = lab.fleet.behaviour("h1").connect_gate = asyncio.Event()
     job = await lab.start(3, throttle_limit=1)
     assert (job.id, [child.id for child in job.children]) == (1, [2, 3, 4])
     assert (job.state, job.type) == (S.RUNNING, JobType.REMOTE)

@@ -65,7 +65,8 @@ def test_a_child_has_the_documented_keys_and_no_children():
     """A child adds what only hosts have."""
     shown = through_json(wire.child_json(CHILD))
     assert set(shown) == {
-        *("id", "instance_id", "name", "state", "reason", "has_more_data", "command"),
+        *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "command"),
+        "location",
         *("status_message", "begin_time", "end_time", "parent_id", "host", "transport"),
         *("exit_code", "signal", "attempt", "sought_until"),
     }
