@@ -67,6 +67,10 @@ class MemoryHost:
     """Connecting does not end before this is set."""
     immortal: bool = False
     """A stop does not end it."""
+    stop_gate: asyncio.Event | None = None
+    """A stop does not end it before this is set."""
+    unholdable: bool = False
+    """A suspend does not hold it, as on hosts that cannot."""
     kept: dict[UUID, MemoryWork] = field(default_factory=dict)
     """Durable work, by key."""
     restarted: bool = False
@@ -289,6 +293,8 @@ class MemoryExecution:
         """End it, unless it is immortal."""
         del grace
         await asyncio.sleep(0)
+        if self._behaviour.stop_gate is not None:
+            await self._behaviour.stop_gate.wait()
         if self._kept.outcome is not None and not isinstance(self._kept.outcome, Lost):
             return StopReport(confirmed=True, signalled=0)
         if self._behaviour.immortal:
@@ -298,7 +304,9 @@ class MemoryExecution:
         return StopReport(confirmed=True, signalled=1)
 
     async def suspend(self) -> StopReport:
-        """Hold it."""
+        """Hold it, unless the host cannot."""
+        if self._behaviour.unholdable and self._kept.outcome is None:
+            return StopReport(confirmed=False, signalled=1, message="this host holds no work")
         return self._controlled()
 
     async def resume(self) -> StopReport:

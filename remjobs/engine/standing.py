@@ -47,7 +47,7 @@ class Standing:
     ) -> None:
         """Commit a change of state; the same state again changes what is said of it."""
         current = self.child.state
-        if state is not current and current is JobState.SUSPENDED:
+        if state is not current and current in {JobState.SUSPENDED, JobState.SUSPENDING}:
             current = _woken(current, state)
         if state is not current:
             advance(current, state)
@@ -126,6 +126,8 @@ def now() -> datetime:
 
 
 def _woken(current: JobState, state: JobState) -> JobState:
-    """Return the state by way of which held work ends or is lost without our doing."""
-    direct = state in TRANSITIONS[current]
-    return current if direct else advance(current, JobState.RUNNING)
+    """Return the state by way of which held work goes on, ends or is lost."""
+    if state in TRANSITIONS[current]:
+        return current
+    held = current is JobState.SUSPENDED
+    return advance(current, JobState.RUNNING if held else JobState.SUSPENDED)

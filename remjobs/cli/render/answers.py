@@ -25,7 +25,7 @@ async def show_jobs(answer: Awaitable[tuple[Job, ...]], *, json: bool) -> tuple[
     jobs = await answer
     if json:
         print_json([item_json(job) for job in jobs])
-    else:
+    elif jobs:
         shown = [job if is_part(job) else replace(job, children=None) for job in jobs]
         print_jobs(shown, children=True)
     return jobs
