@@ -1,323 +1,452 @@
 """What every JobService must do: the engine's own, and the controller's client.
 
-``ROWS`` says for a child in each state what each verb does: how the child stands
-afterwards, or the error. The states are reached by real means: the throttle, an
-exit, a stop that takes its time, a host that cannot hold work, a cut.
-
-docs/states.md says which test holds which rule.
+What each verb does in each state stands in test_states_and_verbs.py.
 """
 
 import asyncio
-from dataclasses import dataclass
 
 import pytest
-from support.services import LABS
+from support.engines import until
+from support.services import counted
+from support.states import ended, running, suspending
 
 from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
-from remjobs.model.record import Stream
-from remjobs.model.state import SETTLED
+from remjobs.model.host import Host, SshOptions
+from remjobs.model.job import ReasonKind
+from remjobs.model.record import Record, Stream
+from remjobs.model.request import Connection, ReceiveOptions
 from remjobs.model.state import JobState as S
-from remjobs.transports.base import Exited, Lost
+from remjobs.transports.base import Exited, HostFailure, Lost
 
-OUT = Stream.OUTPUT
-
-
-@pytest.fixture(params=LABS)
-async def lab(request, tmp_path):
-    async with LABS[request.param](tmp_path / "home") as opened:
-        yield opened
-        for host in opened.fleet._hosts.values():
-            for gate in (host.gate, host.stop_gate, host.connect_gate):
-                if gate is not None:
-                    gate.set()
+OUT, ERR, OK = Stream.OUTPUT, Stream.ERROR, S.COMPLETED
 
 
-# A child in each state
+# The parent
 
 
-@dataclass
-class Subject:
-    """A child that was brought into a state, and the parent that it makes."""
+async def test_a_parent_runs_till_the_last_child_and_then_is_failed(lab):
+    """One of three fails early: that shows in the counts, not yet in the state."""
+    gates = {}
+    for name in ("a", "b", "c"):
+        gates[name] = lab.fleet.behaviour(name).gate = asyncio.Event()
+    lab.fleet.behaviour("a").outcome = Exited(3)
+    job = await lab.start("a", "b", "c")
+    await lab.begun(3)
+    for name in ("a", "b"):
+        gates[name].set()
+        await lab.becomes(job.children["abc".index(name)].id, S.FAILED if name == "a" else OK)
+        [now] = await lab.jobs.get(job)
+        assert (now.state, now.end_time) == (S.RUNNING, None)
+    gates["c"].set()
+    [now] = await lab.jobs.wait(job, timeout=10)
+    assert (now.state, now.reason.message) == (S.FAILED, "1 of 3: exit code 3")
+    assert now.begin_time == min(child.begin_time for child in now.children)
+    assert now.end_time == max(child.end_time for child in now.children)
 
-    job: int
-    child: int
-    parent: S
 
-
-async def not_started(lab):
-    """The throttle lets one run, and that is another."""
-    lab.fleet.behaviour("busy").gate = asyncio.Event()
-    job = await lab.start("busy", "h", throttle_limit=1)
-    await lab.becomes(job.children[0].id, S.RUNNING)
-    return Subject(job.id, job.children[1].id, S.RUNNING)
-
-
-async def running(lab):
-    host = lab.fleet.behaviour("h")
-    host.output, host.gate = [(OUT, b"out")], asyncio.Event()
+async def test_errors_and_exit_0_are_completed_with_error_records(lab):
+    """What is written to standard error is no failure."""
+    lab.fleet.behaviour("h").output = [(ERR, b"careful")]
     job = await lab.start("h")
-    [child] = job.children
-    await lab.becomes(child.id, S.RUNNING)
-    async with asyncio.timeout(10):
-        async for _ in lab.jobs.follow(job):
-            break
-    return Subject(job.id, child.id, S.RUNNING)
+    assert (await lab.jobs.wait(job, timeout=10))[0].state is OK
+    assert await lab.jobs.output(job, ERR) == {"h": b"careful"}
 
 
-async def ended(lab, outcome, state):
-    host = lab.fleet.behaviour("h")
-    host.output, host.outcome = [(OUT, b"out")], outcome
-    job = await lab.start("h")
-    await lab.jobs.wait(job, timeout=10)
-    return Subject(job.id, job.children[0].id, state)
-
-
-async def completed(lab):
-    return await ended(lab, Exited(0), S.COMPLETED)
-
-
-async def failed(lab):
-    return await ended(lab, Exited(3), S.FAILED)
-
-
-async def disconnected(lab):
-    """Attached work whose connection was cut."""
-    return await ended(lab, Lost("cut"), S.DISCONNECTED)
-
-
-async def stopped(lab):
+async def test_what_comes_after_stopped_changes_nothing(lab):
+    """The state is final, whatever the host says later."""
     subject = await running(lab)
-    await lab.jobs.stop(subject.job)
-    return Subject(subject.job, subject.child, S.STOPPED)
+    [stopped_job] = await lab.jobs.stop(subject.job)
+    lab.fleet.behaviour("h").gate.set()
+    await until(lambda: lab.fleet.active == 0, "the session is closed")
+    assert await lab.jobs.get(subject.job) == (stopped_job,)
 
 
-async def suspended(lab):
-    subject = await running(lab)
-    await lab.jobs.suspend(subject.job)
-    return Subject(subject.job, subject.child, S.SUSPENDED)
-
-
-async def suspending(lab):
-    """Its host cannot hold work, which runs to its end."""
-    subject = await running(lab)
-    lab.fleet.behaviour("h").unholdable = True
-    await lab.jobs.suspend(subject.job)
-    return Subject(subject.job, subject.child, S.SUSPENDING)
-
-
-async def stopping(lab):
-    """The stop is not confirmed yet."""
-    subject = await running(lab)
-    lab.fleet.behaviour("h").stop_gate = asyncio.Event()
-    lab.stop = asyncio.create_task(lab.jobs.stop(subject.job))
-    await lab.becomes(subject.child, S.STOPPING)
-    return Subject(subject.job, subject.child, S.STOPPING)
-
-
-MAKERS = {
-    S.NOT_STARTED: not_started,
-    S.RUNNING: running,
-    S.COMPLETED: completed,
-    S.FAILED: failed,
-    S.STOPPED: stopped,
-    S.SUSPENDED: suspended,
-    S.DISCONNECTED: disconnected,
-    S.SUSPENDING: suspending,
-    S.STOPPING: stopping,
-    # S.BLOCKED: what brings a child there plugs in here, and its rows into ROWS below.
-}
-
-
-# What each verb does to it
-
-
-async def stop(lab, subject):
-    """A stop that is under way already is not confirmed before its host says so."""
-    asking = asyncio.create_task(lab.jobs.stop(subject.job))
-    await release(lab)
-    await asyncio.wait_for(asking, 10)
-
-
-async def stop_child(lab, subject):
-    asking = asyncio.create_task(lab.jobs.stop(subject.job, hosts=["h"]))
-    await release(lab)
-    [job] = await asyncio.wait_for(asking, 10)
-    assert [child.id for child in job.children] == [subject.child]
-
-
-async def release(lab):
-    if (gate := lab.fleet.behaviour("h").stop_gate) is not None:
-        await asyncio.sleep(0.02)
-        gate.set()
-
-
-async def list_(lab, subject):
-    [found] = await lab.jobs.service.list(query(states=frozenset({subject.parent})))
-    assert (found.id, found.state, found.children) == (subject.job, subject.parent, None)
-    counts = found.counts
-    assert counts[(await lab.child(subject.child)).state] >= 1
-    for state in set(S) - {subject.parent}:
-        assert await lab.jobs.service.list(query(states=frozenset({state}))) == ()
-
-
-def query(**more):
-    from remjobs.model.request import JobQuery  # noqa: PLC0415 - for this alone
-
-    return JobQuery(**more)
-
-
-async def get(lab, subject):
-    [job] = await lab.jobs.get(subject.job)
-    [child] = [child for child in job.children if child.id == subject.child]
-    assert child == await lab.child(subject.child)
-    assert job.state is subject.parent
-    assert job.counts[child.state] == sum(c.state is child.state for c in job.children)
-    assert (child.begin_time is None) == (child.state is S.NOT_STARTED)
-    assert (child.end_time is not None) == child.is_final
-    assert (job.end_time is not None) == job.is_final
-    assert (child.reason is not None) == (child.state in {S.FAILED, S.DISCONNECTED})
-
-
-async def receive(lab, subject):
-    """What came is there once; a failure is told each time; HasMoreData says the rest."""
-    begun = (await lab.child(subject.child)).begin_time is not None
-    told = ["h"] if subject.parent in {S.FAILED, S.DISCONNECTED} else []
-    assert await lab.received(subject.child) == (b"out" if begun else b"", told)
-    assert await lab.received(subject.child) == (b"", told)
+async def test_suspend_says_where_a_host_cannot(lab):
+    """The work goes on to its end there, and that end is told."""
+    subject = await suspending(lab)
     child = await lab.child(subject.child)
-    assert child.has_more_data is not child.is_final
+    assert child.status_message == "not held: this host holds no work"
+    lab.fleet.behaviour("h").gate.set()
+    await lab.becomes(subject.child, OK)
+    assert (await lab.jobs.get(subject.job))[0].state is OK
 
 
-async def wait(lab, subject):
-    [job] = await lab.jobs.wait(subject.job, timeout=0)
-    assert job.state in SETTLED
+# Stopping some
 
 
-async def wait_for_running(lab, subject):
-    """Of the child: reached, or it can never be."""
-    [job] = await lab.jobs.wait(subject.child, state=S.RUNNING, timeout=0)
-    assert [child.id for child in job.children] == [subject.child]
+@pytest.fixture
+async def four(lab):
+    """A job on web1 to web3 and db1, of which two run at a time."""
+    for name in ("web1", "web2", "web3", "db1"):
+        lab.fleet.behaviour(name).gate = asyncio.Event()
+    job = await lab.start("web1", "web2", "web3", "db1", throttle_limit=2)
+    for child in job.children[:2]:
+        await lab.becomes(child.id, S.RUNNING)
+    return job
 
 
-async def suspend(lab, subject):
-    await lab.jobs.suspend(subject.job)
+@pytest.mark.parametrize(
+    ("hosts", "stopped_ones"),
+    [
+        (["web1"], ["web1"]),
+        (["web3"], ["web3"]),
+        (["web*"], ["web1", "web2", "web3"]),
+        (["web[2-3]"], ["web2", "web3"]),
+        (["db?", "web1"], ["web1", "db1"]),
+    ],
+)
+async def test_some_hosts_are_stopped_and_the_others_go_on(lab, four, hosts, stopped_ones):
+    """By name, glob or range; only these are shown, and only those that ran began."""
+    [part] = await lab.jobs.stop(four, hosts=hosts)
+    assert [child.host for child in part.children] == stopped_ones
+    assert counted(part) == {S.STOPPED: len(stopped_ones)}
+    for child in part.children:
+        assert (child.begin_time is None) == (child.host in {"web3", "db1"})
+    for host in lab.fleet._hosts.values():
+        host.gate.set()
+    [done] = await lab.jobs.wait(four, timeout=10)
+    assert counted(done) == {S.STOPPED: len(stopped_ones), OK: 4 - len(stopped_ones)}
+    assert done.state is S.STOPPED
+    assert lab.fleet.peak == 2
 
 
-async def resume(lab, subject):
-    await lab.jobs.resume(subject.job)
+async def test_a_child_that_waits_is_stopped_though_its_job_is_suspended(lab, four):
+    """And the job, whose last waiting child it may be, can end."""
+    await lab.jobs.suspend(four)
+    await lab.jobs.stop(four, hosts=["web3", "db1"])
+    await lab.jobs.resume(four)
+    for host in lab.fleet._hosts.values():
+        host.gate.set()
+    [done] = await lab.jobs.wait(four, timeout=10)
+    assert counted(done) == {S.STOPPED: 2, OK: 2}
 
 
-async def remove(lab, subject):
-    assert [job.id for job in await lab.jobs.remove(subject.job)] == [subject.job]
+async def test_a_childs_id_stops_that_child(lab, four):
+    """As its host's name does."""
+    [part] = await lab.jobs.stop(four.children[1].id)
+    assert [(child.host, child.state) for child in part.children] == [("web2", S.STOPPED)]
+    assert part.state is S.RUNNING
 
 
-async def remove_force(lab, subject):
-    asking = asyncio.create_task(lab.jobs.remove(subject.job, force=True))
-    await release(lab)
-    assert [job.id for job in await asyncio.wait_for(asking, 10)] == [subject.job]
+async def test_a_host_that_no_job_has_stops_nothing(lab, four):
+    """A literal name is refused; a glob is silent, and is not taken for the whole job."""
+    with pytest.raises(UsageError, match="no such host in these jobs: web9"):
+        await lab.jobs.stop(four, hosts=["web1", "web9"])
+    assert await lab.jobs.stop(four, hosts=["x*"]) == ()
+    assert S.STOPPED not in counted((await lab.jobs.get(four))[0])
 
 
-async def retry(lab, subject):
-    again = await lab.jobs.retry(subject.job)
-    assert (again.retry_of, [child.host for child in again.children]) == (subject.job, ["h"])
+async def test_a_kill_of_one_host_that_is_not_confirmed_is_told(lab, four):
+    """Disconnected with the reason; the others go on."""
+    lab.fleet.behaviour("web1").immortal = True
+    [part] = await lab.jobs.stop(four, hosts=["web1"])
+    [child] = part.children
+    assert child.state is S.DISCONNECTED
+    assert child.status_message == "kill not confirmed: still running: pid 1"
+    assert (await lab.child(four.children[1].id)).state is S.RUNNING
 
 
-async def retry_disconnected(lab, subject):
-    again = await lab.jobs.retry(subject.job, disconnected=True)
-    assert [child.host for child in again.children] == ["h"]
+async def test_jobs_are_stopped_by_state(lab):
+    """All that are in it, or of those that were named; never all unasked."""
+    done = await ended(lab, Exited(0), OK)
+    lab.fleet.behaviour("g").gate = asyncio.Event()
+    one, two = await lab.start("g", name="one"), await lab.start("g", name="two")
+    await lab.begun(3)
+    with pytest.raises(UsageError, match="name them, or give --state"):
+        await lab.jobs.stop()
+    assert await lab.jobs.stop(states=[S.SUSPENDED]) == ()
+    assert await lab.jobs.stop(done.job, states=[S.RUNNING]) == ()
+    [first] = await lab.jobs.stop("one", done.job, states=[S.RUNNING])
+    assert (first.id, first.state) == (one.id, S.STOPPED)
+    [second] = await lab.jobs.stop(states=[S.RUNNING])
+    assert (second.id, second.state) == (two.id, S.STOPPED)
 
 
-async def set_(lab, subject):
-    [job] = await lab.jobs.set(subject.job, throttle_limit=1)
-    assert job.throttle_limit == 1
+# Waiting for a state
 
 
-SAME, GONE = "as it was", "gone"
-LOOKS = dict.fromkeys([list_, get, receive, set_], SAME)
-"""What only looks at a job, and what changes none of its hosts."""
-REFUSED = {remove: NotRemovable, remove_force: GONE}
-NO_RETRY = {retry: UsageError, retry_disconnected: UsageError}
-FINAL_ROW = {
-    **dict.fromkeys([wait, wait_for_running, stop, stop_child, suspend, resume], SAME),
-    **LOOKS,
-    **dict.fromkeys([remove, remove_force], GONE),
-    **NO_RETRY,
-}
-"""Nothing changes what has ended; only remove takes it away."""
-ROWS = {
-    S.NOT_STARTED: {
-        **(LOOKS | REFUSED | NO_RETRY),
-        **dict.fromkeys([wait, wait_for_running], WaitTimeout),
-        **dict.fromkeys([stop, stop_child], S.STOPPED),
-        **dict.fromkeys([suspend, resume], SAME),
-    },
-    S.RUNNING: {
-        **(LOOKS | REFUSED | NO_RETRY),
-        wait: WaitTimeout,
-        wait_for_running: SAME,
-        **dict.fromkeys([stop, stop_child], S.STOPPED),
-        suspend: S.SUSPENDED,
-        resume: SAME,
-    },
-    S.COMPLETED: FINAL_ROW,
-    S.FAILED: FINAL_ROW | {retry: SAME},
-    S.STOPPED: FINAL_ROW,
-    S.SUSPENDED: {
-        **(LOOKS | REFUSED | NO_RETRY),
-        **dict.fromkeys([wait, wait_for_running, suspend], SAME),
-        **dict.fromkeys([stop, stop_child], S.STOPPED),
-        resume: S.RUNNING,
-    },
-    S.DISCONNECTED: {
-        **(LOOKS | REFUSED),
-        **dict.fromkeys([wait, wait_for_running, stop, stop_child, suspend, resume], SAME),
-        retry: UsageError,
-        retry_disconnected: SAME,
-    },
-    S.SUSPENDING: {
-        **(LOOKS | REFUSED | NO_RETRY),
-        **dict.fromkeys([wait, wait_for_running], WaitTimeout),
-        suspend: SAME,
-        resume: S.RUNNING,
-        **dict.fromkeys([stop, stop_child], S.STOPPED),
-    },
-    S.STOPPING: {
-        **(LOOKS | REFUSED | NO_RETRY),
-        **dict.fromkeys([wait, wait_for_running], WaitTimeout),
-        **dict.fromkeys([suspend, resume], SAME),
-        **dict.fromkeys([stop, stop_child], S.STOPPED),
-    },
-}
-CASES = [
-    pytest.param(state, verb, expected, id=f"{state}-{verb.__name__.strip('_')}")
-    for state, row in ROWS.items()
-    for verb, expected in row.items()
-]
-CODES = {NotRemovable: 2, UsageError: 2, NoSuchJob: 3, WaitTimeout: 124}
+async def test_a_wait_ends_as_soon_as_the_state_is_reached(lab, four):
+    """Of a child that waits for its turn."""
+    waiting = asyncio.create_task(lab.jobs.wait(four.children[2].id, state=S.RUNNING, timeout=10))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    lab.fleet.behaviour("web1").gate.set()
+    [part] = await waiting
+    assert [(child.host, child.state) for child in part.children] == [("web3", S.RUNNING)]
 
 
-@pytest.mark.parametrize(("state", "verb", "expected"), CASES)
-async def test_each_verb_in_each_state(lab, state, verb, expected):
-    """One row: how the child stands afterwards, or the error and its exit code."""
-    subject = await MAKERS[state](lab)
-    assert (await lab.child(subject.child)).state is state
-    if isinstance(expected, type):
-        with pytest.raises(expected) as caught:
-            await verb(lab, subject)
-        assert type(caught.value) is expected
-        assert caught.value.exit_code == CODES[expected]
-        assert (await lab.child(subject.child)).state is state
+@pytest.mark.parametrize(("force", "ends"), [(False, True), (True, False)])
+async def test_a_wait_for_a_state_ends_where_it_may_never_come(lab, four, force, ends):
+    """Suspended may last for ever: with force the wait goes on."""
+    await lab.jobs.suspend(four)
+    waiting = lab.jobs.wait(four, state=OK, force=force, timeout=0.05)
+    if ends:
+        assert (await waiting)[0].state is S.SUSPENDED
+    else:
+        with pytest.raises(WaitTimeout, match=f"time-out: not Completed yet: job {four.id}"):
+            await waiting
+
+
+async def test_any_waits_on_while_one_may_still_get_there(lab):
+    """What can never be in the state ends the wait only once nothing else can."""
+    done = await ended(lab, Exited(0), OK)
+    lab.fleet.behaviour("g").gate = asyncio.Event()
+    lab.fleet.behaviour("g").outcome = Exited(1)
+    job = await lab.start("g")
+    wanted = {"any_": True, "state": S.FAILED}
+    with pytest.raises(WaitTimeout):
+        await lab.jobs.wait(done.job, job, timeout=0.05, **wanted)
+    lab.fleet.behaviour("g").gate.set()
+    found = await lab.jobs.wait(done.job, job, timeout=10, **wanted)
+    assert [(found.id, found.state) for found in found] == [(job.id, S.FAILED)]
+    both = await lab.jobs.wait(job, done.job, any_=True, state=S.STOPPED)
+    assert [found.id for found in both] == [job.id, done.job]
+
+
+async def test_what_has_ended_is_seen_without_time_to_wait(lab):
+    """Time-out 0, several, the same twice: at once, in the order of the input."""
+    first, second = await ended(lab, Exited(0), OK), await ended(lab, Exited(3), S.FAILED)
+    jobs = await lab.jobs.wait(second.job, first.job, second.job, timeout=0)
+    assert [job.id for job in jobs] == [second.job, first.job]
+    assert await lab.jobs.wait(timeout=0) == ()
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+async def test_a_time_that_is_none_is_refused(lab, timeout):
+    """It is a typo, not 'for ever'."""
+    with pytest.raises(UsageError, match="the time-out"):
+        await lab.jobs.wait(timeout=timeout)
+
+
+# Hosts of a job as targets
+
+
+@pytest.fixture
+async def mixed(lab):
+    """A job whose hosts ended in every way, with settings of their own."""
+    ways: dict[str, dict[str, object]] = {
+        "fine": {},
+        "bad": {"outcome": Exited(3)},
+        "away": {"refuses": HostFailure(ReasonKind.UNREACHABLE, "away")},
+        "lost": {"outcome": Lost("cut")},
+        "busy": {"gate": asyncio.Event()},
+        "late": {},
+    }
+    for name, way in ways.items():
+        for field, value in way.items():
+            setattr(lab.fleet.behaviour(name), field, value)
+    hosts = [Host(name=name, transport="memory", user=f"u-{name}") for name in ways]
+    job = await lab.jobs.start(
+        "work",
+        on=hosts,
+        throttle_limit=1,
+        durable=False,
+        name="first",
+        connection=Connection(ssh=SshOptions(connect_timeout=7)),
+    )
+    await lab.becomes(job.children[4].id, S.RUNNING)
+    await lab.jobs.stop(job)
+    return job
+
+
+@pytest.mark.parametrize(
+    ("on", "exclude", "hosts"),
+    [
+        ("@1:failed", [], "bad away"),
+        ("@1:unreachable", [], "away"),
+        ("@1:not-started", [], "late"),
+        ("@1:NotStarted", [], "late"),
+        ("@1:disconnected", [], "lost"),
+        ("@1:completed", [], "fine"),
+        ("@1:stopped", [], "busy late"),
+        ("@last:failed", [], "bad away"),
+        ("@FIRST:failed", [], "bad away"),
+        ("@fir*:Unreachable", [], "away"),
+        ("@1:failed", ["@1:unreachable"], "bad"),
+        ("@1:failed,@1:completed", ["bad"], "away fine"),
+        (["@1:lost,@1:disconnected"], ["@1:failed"], None),
+        (["@1:disconnected", "@1:not-started"], [], "lost late"),
+    ],
+)
+async def test_hosts_of_a_job_by_their_state(lab, mixed, on, exclude, hosts):
+    """In its order, with the settings they had there; alone, in unions and without others."""
+    if hosts is None:
+        with pytest.raises(UsageError, match="@1:lost: no state 'lost'; there are: NotStarted"):
+            await lab.jobs.start("again", on=on, exclude=exclude)
         return
-    await verb(lab, subject)
-    if expected == GONE:
-        for gone in (subject.job, subject.child):
-            with pytest.raises(NoSuchJob):
-                await lab.jobs.get(gone)
-        return
-    assert (await lab.child(subject.child)).state is (state if expected == SAME else expected)
+    job = await lab.jobs.start("again", on=on, exclude=exclude, durable=False)
+    assert [child.host for child in job.children] == hosts.split()
+    for entry in (await lab.engine.store.load(job.id)).entries:
+        assert (entry.host.transport, entry.host.user) == ("memory", f"u-{entry.host.name}")
+        assert entry.host.ssh.connect_timeout == 7
 
 
-def test_every_state_has_a_row_for_every_verb():
-    """A verb that is added to one row is added to all; Blocked has a maker of its own."""
-    assert set(ROWS) == set(MAKERS) == set(S) - {S.BLOCKED}
-    assert {frozenset(row) for row in ROWS.values()} == {frozenset(FINAL_ROW)}
+async def test_settings_of_the_new_request_win(lab, mixed):
+    """As they do over an inventory's."""
+    job = await lab.jobs.start("again", on="@1:failed", connection=Connection(user="root"))
+    stored = await lab.engine.store.load(job.id)
+    assert {entry.host.user for entry in stored.entries} == {"root"}
+
+
+@pytest.mark.parametrize(
+    ("on", "error", "message"),
+    [
+        ("@1:running", UsageError, "no host of job 1 is Running: 1 Completed, 2 Failed"),
+        ("fine,@1:blocked", UsageError, "no host of job 1 is Blocked"),
+        ("@2:failed", UsageError, "2 is a child of job 1: name the job"),
+        ("@99:failed", NoSuchJob, "no job 99"),
+        ("@nosuch:failed", NoSuchJob, "no job 'nosuch'"),
+        ("@*x*:failed", UsageError, "names 0 jobs; name one"),
+        ("@last:sleeping", UsageError, "no state 'sleeping'; there are: NotStarted"),
+        ("@nosuch:file", UsageError, "nosuch:file: cannot read the inventory"),
+        ("@./1:failed", UsageError, "1:failed: cannot read the inventory"),
+    ],
+)
+async def test_hosts_that_no_job_has_start_nothing(lab, mixed, on, error, message):
+    """One message that names the term; no job comes of it."""
+    with pytest.raises(error, match=message):
+        await lab.jobs.start("again", on=on)
+    assert len(await lab.jobs.list()) == 1
+
+
+async def test_excluding_hosts_of_a_job_that_are_none_is_warned_of(lab, mixed):
+    """As for any expression that excludes nothing."""
+    job = await lab.jobs.start("again", on="@1:failed", exclude=["@1:running"], durable=False)
+    assert job.warnings == ("-x @1:running excludes nothing",)
+
+
+# Removing several
+
+
+async def test_each_removal_is_answered_for_on_its_own(lab):
+    """What can be removed is, and there is a line for everything else."""
+    done, lost = await ended(lab, Exited(0), OK), await ended(lab, Lost("cut"), S.DISCONNECTED)
+    kept = await ended(lab, Exited(0), OK)
+    with pytest.raises(NotRemovable) as caught:
+        await lab.jobs.remove(99, done.job, lost.job, kept.child, "nosuch", "x*", done.job)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 4
+    assert [line.partition(";")[0] for line in lines] == [
+        "no job 99",
+        f"not ended, so not removed: job {lost.job} (Disconnected)",
+        f"{kept.child} is a child of job {kept.job}: remove the job",
+        "no job 'nosuch'",
+    ]
+    assert [job.id for job in await lab.jobs.list()] == [lost.job, kept.job]
+
+
+async def test_what_is_not_there_hinders_no_removal(lab):
+    """Where that is all, the error says so by its class."""
+    done = await ended(lab, Exited(0), OK)
+    with pytest.raises(NoSuchJob):
+        await lab.jobs.remove("nosuch", done.job, f"Job{done.job}")
+    assert await lab.jobs.list() == ()
+
+
+async def test_jobs_are_removed_by_state(lab):
+    """All that are in it; never all unasked."""
+    done, bad = await ended(lab, Exited(0), OK), await ended(lab, Exited(3), S.FAILED)
+    with pytest.raises(UsageError, match="which jobs"):
+        await lab.jobs.remove(force=True)
+    assert [job.id for job in await lab.jobs.remove(states=[OK])] == [done.job]
+    assert [job.id for job in await lab.jobs.list()] == [bad.job]
+
+
+async def test_a_forced_removal_tells_what_is_not_known(lab):
+    """The job is gone; that its work may live on is not kept quiet."""
+    subject = await running(lab)
+    lab.fleet.behaviour("h").immortal = True
+    [job] = await lab.jobs.remove(subject.job, force=True)
+    assert job.children[0].reason.message == "kill not confirmed: still running: pid 1"
+    again = await running(lab)
+    with pytest.raises(NoSuchJob) as caught:
+        await lab.jobs.remove(again.job, 99, force=True)
+    assert str(caught.value).splitlines()[1] == (
+        f"job {again.job} is removed, but h was Disconnected: "
+        "kill not confirmed: still running: pid 1"
+    )
+
+
+# Receiving
+
+
+async def test_two_followers_lose_nothing_and_repeat_nothing(lab):
+    """Both receive to the end while records come: each goes to one of them."""
+    gates = {}
+    for name in ("a", "b", "c"):
+        host = lab.fleet.behaviour(name)
+        host.output = [(stream, b"x") for _ in range(100) for stream in (OUT, ERR)]
+        gates[name] = host.gate = asyncio.Event()
+    job = await lab.start("a", "b", "c", throttle_limit=1)
+
+    async def follow():
+        options = ReceiveOptions(wait=True)
+        events = [event async for event in lab.jobs.receive(job, options=options)]
+        return [event.seq for event in events if isinstance(event, Record)]
+
+    both = asyncio.gather(follow(), follow())
+    for gate in gates.values():
+        gate.set()
+        await asyncio.sleep(0.02)
+    one, two = await asyncio.wait_for(both, 30)
+    assert sorted([*one, *two]) == sorted({*one, *two})
+    assert sum(map(len, (await lab.jobs.output(job)).values())) == 300
+    assert len(one) + len(two) == await records(lab, job)
+    assert await lab.received(job) == (b"", [])
+
+
+async def records(lab, job):
+    """Return how many records are stored."""
+    return len([record async for record in lab.jobs.follow(job)])
+
+
+async def test_what_is_received_is_chosen_by_host_and_stream(lab):
+    """Names, globs and ranges; what was not chosen is there for the next receive."""
+    for name in ("web1", "web2", "db1"):
+        lab.fleet.behaviour(name).output = [(OUT, name.encode()), (ERR, b"!")]
+    job = await lab.start("web1", "web2", "db1")
+    await lab.jobs.wait(job, timeout=10)
+    assert await lab.received(job, hosts=("web*",), streams=frozenset({OUT}), keep=True) == (
+        b"web1web2",
+        [],
+    )
+    assert await lab.received(job, hosts=("web[2-9]",)) == (b"web2!", [])
+    assert await lab.received(job.children[0].id, streams=frozenset({ERR})) == (b"!", [])
+    assert await lab.received(job, hosts=("x*",)) == (b"", [])
+    with pytest.raises(UsageError, match="no such host in these jobs: web9"):
+        await lab.received(job, hosts=("web9",))
+    assert (await lab.jobs.get(job))[0].has_more_data
+    assert await lab.received(job) == (b"web1db1!", [])
+    assert not (await lab.jobs.get(job))[0].has_more_data
+
+
+# Looking
+
+
+async def test_a_childs_id_finds_it_in_lists_too(lab):
+    """Below its job, and without the others."""
+    job = await lab.start("a", "b")
+    await lab.jobs.wait(job, timeout=10)
+    [found] = await lab.jobs.list(job.children[1].id)
+    assert (found.id, [child.host for child in found.children]) == (job.id, ["b"])
+    assert [job.children for job in await lab.jobs.list(job.id, job.children[1].id)] == [None]
+
+
+async def test_a_job_with_many_children_is_listed_without_them(lab, monkeypatch):
+    """2,000 hosts are one line, folded; no child is looked at to name the job."""
+    hosts = [lab.fleet.host(f"web{number:04}") for number in range(1, 2001)]
+    lab.fleet.behaviour("web0017").outcome = Exited(3)
+    job = await lab.jobs.start("work", on=hosts, durable=False, throttle_limit=500, name="big")
+    await lab.jobs.wait(job, timeout=60)
+    loads = []
+    for method in ("load", "parents"):
+        monkeypatch.setattr(lab.engine.store, method, lambda *_: loads.append(1))
+    for selector in ("big", job.id, "b*", "@last"):
+        [found] = await lab.jobs.list(selector)
+    assert loads == []
+    assert found.location == "web[0001-2000]"
+    assert found.counts == {S.FAILED: 1, OK: 1999}
+    monkeypatch.undo()
+    [whole] = await lab.jobs.get(job)
+    assert counted(whole) == found.counts
+    assert [child.id for child in whole.children] == list(range(job.id + 1, job.id + 2001))

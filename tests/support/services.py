@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from collections import Counter
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from remjobs.controller.paths import Paths
 from remjobs.controller.server import _server
 from remjobs.engine.engine import Engine
 from remjobs.model.record import Record
+from remjobs.model.request import ReceiveOptions
 from remjobs.testing import MemoryTransport, memory_engine
 
 
@@ -33,6 +35,13 @@ class Lab:
         """Start work on these hosts, attached unless it is said."""
         named = [self.fleet.host(host) for host in hosts]
         return await self.jobs.start("work", on=named, **{"durable": False, **more})
+
+    def open_gates(self):
+        """Let everything end."""
+        for host in self.fleet._hosts.values():
+            for gate in (host.gate, host.stop_gate, host.connect_gate):
+                if gate is not None:
+                    gate.set()
 
     async def child(self, child_id):
         """Return a child as it is now."""
@@ -51,8 +60,6 @@ class Lab:
 
     async def received(self, *selectors, **options):
         """Receive; return the data, and the hosts whose failures were told."""
-        from remjobs.model.request import ReceiveOptions  # noqa: PLC0415 - for this alone
-
         chosen = ReceiveOptions(**options)
         events = [event async for event in self.jobs.receive(*selectors, options=chosen)]
         data = [event.data for event in events if isinstance(event, Record)]
@@ -85,7 +92,7 @@ async def client_lab(folder):
             await serving
             listener.close()
     shutil.rmtree(paths.runtime)
-    lifecycle.os.close(lock)
+    os.close(lock)
 
 
 LABS = {"engine": engine_lab, "client": client_lab}
