@@ -11,6 +11,7 @@ from typing import Final
 
 from remjobs.engine.clean import clean
 from remjobs.engine.engine import Engine
+from remjobs.engine.parts import by_job, on_hosts, shown
 from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
 from remjobs.engine.remove import remove
@@ -18,12 +19,12 @@ from remjobs.engine.retry import to_retry
 from remjobs.engine.select import Selected, concerns_children, select
 from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
-from remjobs.errors import NoSuchJob, NotRemovable, UsageError
+from remjobs.errors import NoSuchJob, UsageError
 from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
-from remjobs.model.ranges import fold, matcher
+from remjobs.model.ranges import fold
 from remjobs.model.record import Record
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
@@ -169,13 +170,15 @@ class EngineService:
         if query.include_children or query.child_states:
             whole = await self._jobs([job.id for job in found])
             return tuple(with_children_kept(whole, query))
-        parents = {hit.job_id for hit in hits if hit.child_id is None}
-        return tuple(
-            [
-                job if job.id in parents else (await self._shown(_of_job(hits, job.id)))[0]
-                for job in found
-            ],
-        )
+        children = {job_id for job_id, ids in by_job(hits).items() if ids is not None}
+        parts = {
+            job.id: job
+            for job in await shown(
+                self._engine.store,
+                [hit for hit in hits if hit.job_id in children],
+            )
+        }
+        return tuple(parts.get(job.id, job) for job in found)
 
     async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
         """Return parents with children, or the children that were named."""
@@ -225,7 +228,7 @@ class EngineService:
         """Wait until all (any) of the jobs have settled, or are in a state."""
         options = WaitOptions(any_=any_, timeout=timeout, force=force, state=state)
         hits = await self._select(selectors) if selectors else ()
-        return await self._shown(await wait(self._engine, hits, options))
+        return await shown(self._engine.store, await wait(self._engine, hits, options))
 
     async def stop(
         self,
@@ -238,11 +241,11 @@ class EngineService:
         """Stop jobs, or some hosts of them, and return how they ended."""
         hits = await self._chosen(selectors, states)
         if hosts:
-            hits = await self._on_hosts(hits, hosts)
+            hits = await on_hosts(self._engine.store, hits, hosts)
         await asyncio.gather(
-            *(self._engine.stop(job_id, caller, ids) for job_id, ids in _by_job(hits).items()),
+            *(self._engine.stop(job_id, caller, ids) for job_id, ids in by_job(hits).items()),
         )
-        return await self._shown(hits)
+        return await shown(self._engine.store, hits)
 
     async def suspend(
         self,
@@ -340,37 +343,13 @@ class EngineService:
         kept = {job.id for job in jobs if not states or job.state in states}
         return tuple(hit for hit in await self._select(selectors, jobs) if hit.job_id in kept)
 
-    async def _on_hosts(
-        self,
-        hits: Sequence[Selected],
-        hosts: Sequence[str],
-    ) -> tuple[Selected, ...]:
-        """Return the children on these hosts (names or globs) of what was named."""
-        children = [child for job in await self._shown(hits) for child in job.children or ()]
-        for host in hosts:
-            _refuse_stranger(host, children)
-        is_meant = matcher(hosts)
-        return tuple(
-            Selected(child.parent_id, child.id) for child in children if is_meant(child.host)
-        )
-
-    async def _shown(self, hits: Sequence[Selected]) -> tuple[Job, ...]:
-        """Return jobs in the order they were named; where children were, with these alone."""
-        return tuple(
-            [
-                job if ids is None else _with(job, ids)
-                for job_id, ids in _by_job(hits).items()
-                for job in await self._jobs([job_id])
-            ],
-        )
-
     @staticmethod
     def _whole(hits: Sequence[Selected], verb: str) -> Sequence[int]:
         """Refuse children where only whole jobs can be meant."""
         for hit in hits:
             if hit.child_id is not None:
                 msg = f"{hit.child_id} is a child of job {hit.job_id}: {verb} the job"
-                raise NotRemovable(msg) if verb == "remove" else UsageError(msg)
+                raise UsageError(msg)
         return _parents(hits)
 
     async def _jobs(self, ids: Sequence[int]) -> tuple[Job, ...]:
@@ -378,34 +357,7 @@ class EngineService:
 
     async def _check_hosts(self, hits: Sequence[Selected], options: ReceiveOptions) -> None:
         if options.hosts:
-            await self._on_hosts(hits, options.hosts)
-
-
-def _refuse_stranger(pattern: str, children: Sequence[Child]) -> None:
-    """Refuse a literal name that no child has: a typo must not look like silence."""
-    if set(pattern) & set("*?") or any(map(matcher([pattern]), (c.host for c in children))):
-        return
-    msg = f"no such host in these jobs: {pattern}"
-    raise UsageError(msg)
-
-
-def _by_job(hits: Sequence[Selected]) -> dict[int, frozenset[int] | None]:
-    """Return for each job the children that were named; None is the whole job."""
-    found: dict[int, frozenset[int] | None] = {}
-    for hit in hits:
-        before = found.get(hit.job_id, frozenset())
-        whole = hit.child_id is None or before is None
-        found[hit.job_id] = None if whole else (before or frozenset()) | {hit.child_id or 0}
-    return found
-
-
-def _of_job(hits: Sequence[Selected], job_id: int) -> list[Selected]:
-    return [hit for hit in hits if hit.job_id == job_id]
-
-
-def _with(job: Job, ids: frozenset[int]) -> Job:
-    """Return a job with these children alone."""
-    return replace(job, children=tuple(c for c in job.children or () if c.id in ids))
+            await on_hosts(self._engine.store, hits, options.hosts)
 
 
 def _parents(hits: Sequence[Selected]) -> list[int]:

@@ -1,7 +1,10 @@
 """Verbs and options around finished and running jobs, through the CLI."""
 
+import os
+from datetime import UTC, datetime
+
 import pytest
-from support.sshd import wait_for, world_writable
+from support.sshd import running, wait_for, world_writable
 
 
 def test_retry_runs_the_same_work_where_it_did_not_succeed(cli, sshd, tmp_path):
@@ -120,6 +123,166 @@ def test_since_is_a_look(cli):
     assert cli.ok("receive", job) == "x\n"
 
 
+def host_states(cli, job):
+    return {c["host"]: c["state"] for c in cli("get", job, "--json").json["children"]}
+
+
+def test_one_host_is_stopped_and_the_others_go_on(cli, sshd):
+    """Its processes are gone, the one that waited never began, the job goes on."""
+    mark = f"9{os.getpid()}"
+    options = [*sshd.options_for_cli(), "-t", "127.0.1.[1-4]", "-f", "3"]
+    job = cli.ok("start", *options, "--", "sleep", mark).strip()
+    wait_for(lambda: len(running(f"sleep\0{mark}")) == 3, "three run")
+    done = cli("stop", job, "--child", "127.0.1.[2-2]", "--child", "*.4")
+    assert done.code == 0, done
+    rows = [line.split()[:4] for line in done.out.splitlines()[1:]]
+    assert [(row[0], row[3]) for row in rows] == [
+        ("1", "Running"),
+        ("3", "Stopped"),
+        ("5", "Stopped"),
+    ]
+    assert len(running(f"sleep\0{mark}")) == 2
+    assert host_states(cli, job) == {
+        "127.0.1.1": "Running",
+        "127.0.1.2": "Stopped",
+        "127.0.1.3": "Running",
+        "127.0.1.4": "Stopped",
+    }
+    cli.ok("stop", "--state", "running")
+    assert running(f"sleep\0{mark}") == []
+    assert set(host_states(cli, job).values()) == {"Stopped"}
+
+
+def test_hosts_of_a_job_are_targets(cli, sshd, tmp_path):
+    """Those in one state, with the settings they had; a file is a file."""
+    ok = tmp_path / "ok"
+    options = [*sshd.options_for_cli(), "-t", "127.0.1.[1-4],127.0.1.250"]
+    work = f"[ -e {ok} ] || case $SSH_CONNECTION in *127.0.1.3*) exit 7;; esac"
+    first = cli("start", *options, "--name", "patch", "--command", work).out.strip()
+    assert cli("wait", first).code == 5
+    world_writable(ok)
+    again = cli("run", "-t", f"@{first}:failed", "-x", "@patch:unreachable", "--command", work)
+    assert again.code == 0, again
+    assert host_states(cli, "@last") == {"127.0.1.3": "Completed"}
+    away = cli("run", "-t", f"127.0.1.250,@{first}:unreachable", "--", "true")
+    assert away.code == 4
+    assert "127.0.1.250 is named more than once" in away.err
+    assert "connection refused" in away.err.lower()
+    (cli.cwd / "patch.txt").write_text("127.0.1.4\n")
+    mixed = [*sshd.options_for_cli(), "-t", f"@patch.txt,@{first}:completed"]
+    assert cli("run", *mixed, "--", "true").code == 0
+    assert list(host_states(cli, "@last")) == ["127.0.1.4", "127.0.1.1", "127.0.1.2"]
+    none = cli("run", "-t", "@last:failed", "--", "true")
+    assert none.code == 2
+    assert "is Failed: 3 Completed" in none.err
+
+
+def test_a_wait_for_a_state_says_what_it_found(cli):
+    """0 while it goes on in that state; how it ended, once it has; 124 without time."""
+    done = cli.ok("start", "--", "true").strip()
+    bad = cli.ok("start", "--", "false").strip()
+    slow = cli.ok("start", "--", "sleep", "60").strip()
+    assert cli("wait", slow, "--state", "RUNNING").code == 0
+    assert cli("wait", done, bad, "--any", "--state", "failed").code == 1
+    assert cli("wait", bad, "--state", "Failed").code == 1
+    assert cli("wait", done, "--state", "completed", "--timeout", "0").code == 0
+    missed = cli("wait", done, "--state", "stopped")
+    assert (missed.code, missed.err) == (1, f"remjobs: job {done} is Completed, not Stopped\n")
+    late = cli("wait", done, slow, "--state", "completed", "--timeout", "0")
+    assert (late.code, late.out) == (124, "")
+    assert late.err == f"remjobs: time-out: not Completed yet: job {slow}\n"
+    cli.ok("suspend", slow)
+    stuck = cli("wait", slow, "--state", "completed")
+    assert stuck.code == 1
+    assert "is Suspended, not Completed and may stay so; --force waits on" in stuck.err
+    cli.ok("stop", "--state", "Suspended")
+    assert cli("wait", slow).code == 1
+    assert cli("wait").out == ""
+
+
+def test_a_childs_id_is_waited_for_and_stopped_alone(cli, sshd):
+    """With its own exit code, while its job goes on."""
+    options = [*sshd.options_for_cli(), "-t", "127.0.1.[1-2]"]
+    work = "case $SSH_CONNECTION in *127.0.1.1*) ;; *) sleep 60;; esac"
+    job = int(cli.ok("start", *options, "--command", work))
+    assert cli("wait", job + 1).code == 0
+    assert [line.split()[0] for line in cli.ok("list", job + 2).splitlines()[1:]] == ["1", "3"]
+    assert cli("wait", job + 2, "--timeout", "0").code == 124
+    cli.ok("stop", job + 2)
+    assert cli("wait", job + 2, job).code == 1
+
+
+def test_each_removal_is_answered_for_on_its_own(cli):
+    """A line for each that stays, the exit code tells, and the others are gone for good."""
+    for words in (["true"], ["sleep", "60"], ["true"], ["false"]):
+        cli.ok("start", "--", *words)
+    cli("wait", "1", "5", "7")
+    done = cli("remove", "99", "1", "3", "6", "nosuch")
+    assert (done.code, done.out) == (2, "")
+    assert [line.partition(";")[0] for line in done.err.splitlines()] == [
+        "remjobs: no job 99",
+        "remjobs: not ended, so not removed: job 3 (Running)",
+        "remjobs: 6 is a child of job 5: remove the job",
+        "remjobs: no job 'nosuch'",
+    ]
+    assert cli("remove", "99", "5").code == 3
+    assert [job["id"] for job in cli("list", "--json").json] == [3, 7]
+    cli.ok("remove", "--state", "failed")
+    cli.ok("remove", "--force", "3")
+    assert cli("list", "--json").json == []
+    cli.ok("controller", "stop")
+    assert cli.ok("start", "--", "true") == "9\n"
+    assert cli("get", "3").code == 3
+
+
+def test_every_property_is_shown(cli):
+    """Those of a job and of a child, empty ones too, one a line."""
+    job = cli("start", "--name", "n", "--command", "printf x\nexit 3").out.strip()
+    cli("wait", job)
+
+    def shown(*words):
+        pairs = (line.partition(":") for line in cli.ok("get", *words).splitlines())
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    common = {
+        *("Id", "InstanceId", "Name", "PSJobTypeName", "State", "HasMoreData", "Location"),
+        *("Command", "StatusMessage", "JobStateInfo", "PSBeginTime", "PSEndTime"),
+    }
+    parent, child = shown(job), shown("2")
+    assert common | {"ChildJobs", "ThrottleLimit"} <= set(parent)
+    assert (parent["ChildJobs"], parent["StatusMessage"]) == ("2: 1 Failed", "")
+    own = {"Transport", "ExitCode", "Signal", "Attempt", "ParentId"}
+    assert set(child) - {"exit 3"} == common | own
+    assert (child["ExitCode"], child["Attempt"], child["Location"]) == ("3", "1", "localhost")
+    assert child["JobStateInfo"] == "Failed (exit): exit code 3"
+
+
+def test_json_has_every_key_of_jobs_children_and_records(cli):
+    """Stable keys, times in UTC; an object for the job that was named, else an array."""
+    job = cli("start", "--command", "echo x; exit 3").out.strip()
+    cli("wait", job)
+    one = cli("get", job, "--json").json
+    assert cli("get", "--json").json == cli("get", "--state", "failed", "--json").json == [one]
+    [listed] = cli("list", "--json").json
+    assert "children" not in listed
+    assert listed == {key: value for key, value in one.items() if key != "children"}
+    keys = {
+        *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "location"),
+        *("command", "status_message", "begin_time", "end_time"),
+    }
+    assert set(listed) == keys | {"throttle_limit", "counts", "retry_of"}
+    [child] = one["children"]
+    own = {"parent_id", "host", "transport", "exit_code", "signal", "attempt", "sought_until"}
+    assert set(child) == keys | own
+    assert (child["location"], child["type"]) == ("localhost", "BackgroundJob")
+    assert child["reason"] == {"kind": "exit", "message": "exit code 3"}
+    [record] = cli("receive", job, "--json").json
+    assert set(record) == {"job_id", "child_id", "host", "stream", "seq", "time", "text"}
+    for time in (one["begin_time"], child["end_time"], record["time"]):
+        assert time.endswith("Z")
+        assert datetime.fromisoformat(time).tzinfo is UTC
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -136,6 +299,26 @@ def test_since_is_a_look(cli):
         (["retry", "1", "-f", "0"], 2, "throttle limit 0 is not 1 or more"),
         (["set", "77", "-f", "2"], 3, "77"),
         (["set", "1", "-f", "0"], 2, "throttle limit 0 is not 1 or more"),
+        (["stop"], 2, "which jobs? name them, or give --state"),
+        (["stop", "--child", "h"], 2, "which jobs? name them, or give --state"),
+        (["stop", "--state", "Sleeping"], 2, "no state 'Sleeping'; there are: NotStarted"),
+        (["stop", "77", "--child", "h"], 3, "no job 77"),
+        (["suspend"], 2, "which jobs? name them, or give --state"),
+        (["resume"], 2, "which jobs? name them, or give --state"),
+        (["remove", "--force"], 2, "which jobs? name them, or give --state"),
+        (["remove", "--state", "x"], 2, "no state 'x'; there are: NotStarted"),
+        (["wait", "--state", "Done"], 2, "no state 'Done'; there are: NotStarted, Running"),
+        (["wait", "77", "--state", "Failed"], 3, "no job 77"),
+        (["wait", "--timeout", "-1"], 2, "the time-out cannot be negative: -1"),
+        (["wait", "--timeout", "nan"], 2, "the time-out is not a number of seconds"),
+        (["start", "-t", "@77:failed", "--", "true"], 3, "no job 77"),
+        (["start", "-t", "@last:failed", "--", "true"], 3, "no job '@last'"),
+        (["start", "-t", "@77:faild", "--", "true"], 2, "no state 'faild'; there are:"),
+        (["start", "-t", "@no:such", "--", "true"], 2, "no:such: cannot read the inventory"),
+        (["hosts", "clean", "-t", "@77:failed"], 3, "no job 77"),
+        (["receive", "77", "--host", "h"], 3, "no job 77"),
+        (["receive", "1", "--stream", "Stdout"], 2, "no stream 'Stdout'; there are: Output"),
+        (["get", "--newest", "0"], 2, "--newest 0: expected 1 or more"),
     ],
 )
 def test_bad_input_is_one_line(cli, words, code, message):

@@ -29,6 +29,9 @@ _MOST: Final = 40
 """Groups; where there are more, only states and kinds of reason are told apart."""
 _LONGEST: Final = 300
 """Characters of folded hosts that a person still reads."""
+_GLANCE: Final = 80
+"""Characters of folded hosts that nobody has to look after."""
+_WELL: Final = frozenset({JobState.COMPLETED, JobState.RUNNING, JobState.NOT_STARTED})
 _ANY_HOST: Final = "HOST"
 
 
@@ -73,7 +76,10 @@ def _group(members: Sequence[Child], why: Callable[[Child], str]) -> Group:
     return Group(
         first=first,
         count=len(members),
-        hosts=shorten(fold(child.host for child in members)),
+        hosts=shorten(
+            fold(child.host for child in members),
+            _GLANCE if first.state in _WELL else _LONGEST,
+        ),
         why=said,
     )
 
@@ -87,6 +93,6 @@ def _kind(child: Child) -> object:
     return child.reason and child.reason.kind
 
 
-def shorten(hosts: str) -> str:
+def shorten(hosts: str, longest: int = _LONGEST) -> str:
     """Return folded hosts, cut where they are too many to be read."""
-    return hosts if len(hosts) <= _LONGEST else f"{hosts[: _LONGEST - 1]}…"
+    return hosts if len(hosts) <= longest else f"{hosts[: longest - 1]}…"

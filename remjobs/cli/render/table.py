@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.groups import groups, shorten
 from remjobs.cli.render.text import escape
 from remjobs.model.job import Child, Job
@@ -17,9 +18,6 @@ __all__ = ["print_children", "print_details", "print_groups", "print_jobs"]
 _COLUMNS: Final = ("Id", "Name", "PSJobTypeName", "State", "HasMoreData", "Location", "Command")
 _CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
 _GROUP_COLUMNS: Final = ("Count", "State", "Exit", "HasMoreData", "Hosts", "Reason")
-_LEAST_WIDTH: Final = 8
-_WIDEST_PLAIN: Final = 40
-"""Characters to which plain columns are filled up; a longer cell moves its own row only."""
 _READABLE: Final = 40
 """Children that a terminal shows one by one."""
 _IF_ANY: Final = frozenset({"RetryOf"})
@@ -51,7 +49,7 @@ def print_jobs(jobs: Sequence[Job], *, children: bool = False) -> None:
         )
         for item in items
     ]
-    _print(_COLUMNS, rows, shrinks=("Name", "Location", "Command"))
+    print_rows(_COLUMNS, rows, shrinks=("Name", "Location", "Command"), style=_style)
 
 
 def print_children(children: Sequence[Child]) -> None:
@@ -67,7 +65,7 @@ def print_children(children: Sequence[Child]) -> None:
         )
         for child in children
     ]
-    _print(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",))
+    print_rows(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",), style=_style)
 
 
 def print_groups(children: Sequence[Child]) -> None:
@@ -83,7 +81,7 @@ def print_groups(children: Sequence[Child]) -> None:
         )
         for group in groups(children, _why)
     ]
-    _print(_GROUP_COLUMNS, rows, shrinks=(), wraps=("Hosts", "Reason"))
+    print_rows(_GROUP_COLUMNS, rows, wraps=("Hosts", "Reason"), style=_style)
 
 
 def print_details(item: Job | Child, *, every_child: bool = True) -> None:
@@ -173,62 +171,6 @@ def _why(child: Child) -> str:
 
 def _local(time: datetime | None) -> str:
     return time.astimezone().isoformat(sep=" ", timespec="seconds") if time else ""
-
-
-def _print(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    shrinks: Sequence[str],
-    wraps: Sequence[str] = (),
-) -> None:
-    """Print rows under columns.
-
-    Args:
-        columns: The headings.
-        rows: The cells, as text.
-        shrinks: Columns that are cut where the terminal is too narrow.
-        wraps: Columns that go on below instead: what they say must not be cut.
-    """
-    safe = [[escape(cell).replace("\n", "\\n") for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_table(columns, safe, shrinks, wraps)
-    else:
-        _print_columns(columns, safe)
-
-
-def _print_columns(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [
-        max(len(column), min(_WIDEST_PLAIN, max(map(len, cells), default=0)))
-        for column, *cells in zip(columns, *rows, strict=True)
-    ]
-    for row in (columns, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-
-
-def _print_table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    shrinks: Sequence[str],
-    wraps: Sequence[str],
-) -> None:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, *cells in zip(columns, *rows, strict=True):
-        width = max(map(len, (column, *cells)))
-        elastic = column in shrinks or column in wraps
-        table.add_column(
-            column,
-            no_wrap=column not in wraps,
-            overflow="fold" if column in wraps else "ellipsis",
-            min_width=min(width, _LEAST_WIDTH) if elastic else width,
-        )
-    for row in rows:
-        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
-    Console(highlight=False).print(table)
 
 
 def _style(cell: str) -> str:
