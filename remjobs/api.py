@@ -206,13 +206,23 @@ class Jobs:
         """Change how many hosts of jobs may run at a time, also while they run."""
         return await self.service.set(_texts(selectors), throttle_limit=throttle_limit)
 
-    async def list(self, *selectors: Selector) -> tuple[Job, ...]:
-        """Return parents without children; all, if none is named."""
-        return await self.service.list(JobQuery(selectors=_texts(selectors)))
+    async def list(self, *selectors: Selector, **filters: Any) -> tuple[Job, ...]:
+        """Return parents without children; all, if none is named.
 
-    async def get(self, *selectors: Selector) -> tuple[Job | Child, ...]:
-        """Return parents with their children; a child's id gives the child."""
-        return await self.service.get(JobQuery(selectors=_texts(selectors)))
+        Args:
+            *selectors: Which jobs; of one whose child is named, that child comes too.
+            **filters: Further fields of ``JobQuery``: ``states``, ``newest`` ...
+        """
+        return await self.service.list(JobQuery(selectors=_texts(selectors), **filters))
+
+    async def get(self, *selectors: Selector, **filters: Any) -> tuple[Job | Child, ...]:
+        """Return parents with their children; a child's id gives the child.
+
+        Args:
+            *selectors: Which jobs; none is all.
+            **filters: Further fields of ``JobQuery``: ``states``, ``newest`` ...
+        """
+        return await self.service.get(JobQuery(selectors=_texts(selectors), **filters))
 
     async def receive(
         self,

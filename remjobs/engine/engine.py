@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from remjobs.engine.answers import Answers
 from remjobs.engine.hub import Hub
@@ -23,6 +23,8 @@ from remjobs.store.base import NewJob, Store, StoredJob
 from remjobs.transports.base import Transport, TransportFactory
 
 __all__ = ["Engine"]
+
+T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 _IN_DOUBT: Final = frozenset({JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING})
@@ -59,7 +61,7 @@ class Engine:
         self._factories = transports
         self._runs: dict[int, JobRun] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._errands: set[asyncio.Task[None]] = set()
+        self._errands: set[asyncio.Task[Any]] = set()
         self.receiving: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         """For each job, held by the receiver whose turn it is."""
         self.failed: asyncio.Event = asyncio.Event()
@@ -122,7 +124,11 @@ class Engine:
         if current.request is Request.STOP:
             self._spawn(run.stop())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something to its end, even if whoever asked for it goes meanwhile."""
+        return await asyncio.shield(self._spawn(work))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do something beside all else; its failure shows in the job it is about."""
         task = asyncio.create_task(work)
         self._errands.add(task)
@@ -188,8 +194,7 @@ class Engine:
         if run is not None and children is None:
             await run.stop()
         elif run is not None:
-            # Once begun it goes on to its end, even if nobody waits for it any more.
-            await asyncio.shield(self._spawn(run.stop_some(children or ())))
+            await self.see_through(run.stop_some(children or ()))
 
     async def limit(self, job_id: int, throttle_limit: int) -> None:
         """Change how many children of a job may run at a time."""

@@ -37,7 +37,8 @@ async def remove(
     answers = [await _refusal(engine, item, force=force) for item in dict.fromkeys(named)]
     refused = [answer for answer in answers if isinstance(answer, RemjobsError)]
     taken = [answer for answer in answers if isinstance(answer, int)]
-    removed = await asyncio.gather(*(_remove(engine, job_id) for job_id in taken))
+    removals = (engine.see_through(_remove(engine, job_id)) for job_id in taken)
+    removed = await asyncio.gather(*removals)
     if refused:
         lines = [str(exc) for exc in refused] + [line for job in removed for line in _doubts(job)]
         only_missing = all(isinstance(exc, NoSuchJob) for exc in refused)

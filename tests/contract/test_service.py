@@ -367,6 +367,20 @@ async def test_a_forced_removal_tells_what_is_not_known(lab):
     )
 
 
+async def test_a_removal_is_seen_through_though_its_asker_goes(lab):
+    """Ctrl-C while it stops the work leaves no half of it."""
+    subject = await running(lab)
+    gate = lab.fleet.behaviour("h").stop_gate = asyncio.Event()
+    asking = asyncio.create_task(lab.jobs.remove(subject.job, force=True))
+    await lab.becomes(subject.child, S.STOPPING)
+    asking.cancel()
+    await asyncio.wait({asking})
+    gate.set()
+    async with asyncio.timeout(10):
+        while await lab.jobs.list():
+            await asyncio.sleep(0.01)
+
+
 # Receiving
 
 
@@ -420,6 +434,32 @@ async def test_what_is_received_is_chosen_by_host_and_stream(lab):
     assert not (await lab.jobs.get(job))[0].has_more_data
 
 
+async def test_each_change_of_state_is_told_when_asked(lab):
+    """In order, each after the records before it; without it only what went wrong."""
+    gate = lab.fleet.behaviour("h").gate = asyncio.Event()
+    lab.fleet.behaviour("h").output = [(OUT, b"out")]
+    job = await lab.start("h", "never", throttle_limit=1)
+    lab.fleet.behaviour("never").refuses = HostFailure(ReasonKind.UNREACHABLE, "away")
+
+    async def told(**options):
+        chosen = ReceiveOptions(wait=True, **options)
+        return [
+            (event.host, "record" if isinstance(event, Record) else event.state.value)
+            async for event in lab.jobs.receive(job, options=chosen)
+        ]
+
+    await lab.becomes(job.children[0].id, S.RUNNING)
+    both = asyncio.gather(told(events=True), told())
+    await asyncio.sleep(0.05)
+    gate.set()
+    everything, failures = await asyncio.wait_for(both, 10)
+    assert [item for item in everything if item[1] != "record"] == [
+        ("h", "Completed"),
+        ("never", "Failed"),
+    ]
+    assert [item for item in failures if item[1] != "record"] == [("never", "Failed")]
+
+
 # Looking
 
 
@@ -430,6 +470,8 @@ async def test_a_childs_id_finds_it_in_lists_too(lab):
     [found] = await lab.jobs.list(job.children[1].id)
     assert (found.id, [child.host for child in found.children]) == (job.id, ["b"])
     assert [job.children for job in await lab.jobs.list(job.id, job.children[1].id)] == [None]
+    assert await lab.jobs.list("Job*", states=frozenset({S.FAILED})) == ()
+    assert [found.id for found in await lab.jobs.get(states=frozenset({OK}))] == [job.id]
 
 
 async def test_a_job_with_many_children_is_listed_without_them(lab, monkeypatch):

@@ -180,6 +180,42 @@ async def test_a_host_that_was_given_up_is_sought_again_while_its_job_goes_on(la
     assert len(fleet.starts) == 3
 
 
+async def test_one_host_of_a_job_is_stopped_though_it_was_given_up(lab):
+    """It alone is looked for again; the other one that was lost is left alone."""
+    fleet, jobs = lab
+    for name in ("h1", "h2"):
+        fleet.behaviour(name).gate = asyncio.Event()
+    job = await jobs.start("work", on=fleet.hosts(2), reconnect_for=0.05)
+    await until(lambda: len(fleet.starts) == 2, "both run")
+    for name in ("h1", "h2"):
+        fleet.behaviour(name).refuses = HostFailure(K.UNREACHABLE, "away")
+        fleet.behaviour(name).cut()
+    assert (await jobs.wait(job, timeout=10))[0].state is S.DISCONNECTED
+    for name in ("h1", "h2"):
+        fleet.behaviour(name).refuses = None
+    [part] = await jobs.stop(job, hosts=["h1"])
+    assert [(child.host, child.state) for child in part.children] == [("h1", S.STOPPED)]
+    [kept] = fleet.behaviour("h2").kept.values()
+    assert kept.outcome is None
+    assert (await jobs.get(job))[0].children[1].state is S.DISCONNECTED
+
+
+async def test_a_host_that_was_stopped_in_the_queue_never_begins(tmp_path):
+    """Not after a restart either; the others do."""
+    fleet = MemoryTransport()
+    gate = fleet.behaviour("h1").gate = asyncio.Event()
+    async with life(tmp_path, fleet) as jobs:
+        job = await jobs.start("work", on=fleet.hosts(3), throttle_limit=1)
+        await until(lambda: fleet.behaviour("h1").kept, "the first runs")
+        await jobs.stop(job, hosts=["h2"])
+    gate.set()
+    async with life(tmp_path, fleet) as jobs:
+        [ended] = await jobs.wait(job.id, timeout=10)
+        states = [child.state for child in ended.children]
+    assert states == [S.COMPLETED, S.STOPPED, S.COMPLETED]
+    assert {name for name, _ in fleet.starts} == {"h1", "h3"}
+
+
 async def test_a_restarted_engine_finds_runs_on_and_goes_on(tmp_path):
     """What runs takes its slots first; what was not begun follows under the throttle."""
     fleet = MemoryTransport()
