@@ -333,11 +333,11 @@ class EngineService:
     async def _chosen(
         self,
         selectors: Sequence[str],
-        states: frozenset[JobState] = frozenset(),
+        states: frozenset[JobState] | None = None,
     ) -> tuple[Selected, ...]:
         """Return what was named, as far as it is in these states; refuse to take all unasked."""
         if not (selectors or states):
-            msg = "which jobs? name them, or give --state"
+            msg = "which jobs? name them" + (", or give --state" if states is not None else "")
             raise UsageError(msg)
         jobs = await self._engine.store.jobs()
         kept = {job.id for job in jobs if not states or job.state in states}

@@ -13,6 +13,7 @@ from support.states import ended, running, suspending
 from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
+from remjobs.model.pace import Pace
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import Connection, ReceiveOptions
 from remjobs.model.state import JobState as S
@@ -119,6 +120,20 @@ async def test_a_child_that_waits_is_stopped_though_its_job_is_suspended(lab, fo
         host.gate.set()
     [done] = await lab.jobs.wait(four, timeout=10)
     assert counted(done) == {S.STOPPED: 2, OK: 2}
+
+
+async def test_a_canary_is_waited_for_though_others_are_stopped_in_the_queue(lab):
+    """What never began counts neither as begun nor as ended, also for the batches."""
+    for name in "abcd":
+        lab.fleet.behaviour(name).gate = asyncio.Event()
+    job = await lab.start(*"abcd", pace=Pace(canary=1))
+    await lab.becomes(job.children[0].id, S.RUNNING)
+    await lab.jobs.stop(job, hosts=["b"])
+    with pytest.raises(WaitTimeout):
+        await lab.jobs.wait(job.children[2].id, state=S.RUNNING, timeout=0.05)
+    lab.fleet.behaviour("a").gate.set()
+    await lab.jobs.wait(job.children[2].id, job.children[3].id, state=S.RUNNING, timeout=10)
+    assert (await lab.jobs.get(job))[0].counts == {OK: 1, S.STOPPED: 1, S.RUNNING: 2}
 
 
 async def test_a_childs_id_stops_that_child(lab, four):

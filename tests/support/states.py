@@ -10,6 +10,7 @@ from remjobs.model.state import JobState as S
 from remjobs.transports.base import Exited, Lost
 
 OUT = Stream.OUTPUT
+PASSWORD = "open sesame"  # noqa: S105 - of a host in memory
 
 
 @dataclass
@@ -40,6 +41,16 @@ async def running(lab):
         async for _ in lab.jobs.follow(job):
             break
     return Subject(job.id, child.id, S.RUNNING)
+
+
+async def blocked(lab):
+    """Its host asks for a password."""
+    host = lab.fleet.behaviour("h")
+    host.password, host.gate = PASSWORD, asyncio.Event()
+    job = await lab.start("h")
+    [child] = job.children
+    await lab.becomes(child.id, S.BLOCKED)
+    return Subject(job.id, child.id, S.BLOCKED)
 
 
 async def ended(lab, outcome, state):
@@ -107,5 +118,5 @@ MAKERS = {
     S.DISCONNECTED: disconnected,
     S.SUSPENDING: suspending,
     S.STOPPING: stopping,
-    # S.BLOCKED: what brings a child there plugs in here.
+    S.BLOCKED: blocked,
 }
