@@ -32,6 +32,7 @@ from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
 from remjobs.model.pace import Pace
+from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
@@ -358,6 +359,37 @@ class Jobs:
             caller=read_caller(),
         )
         return await self.service.clean(request)
+
+    async def ping(
+        self,
+        on: On | None = None,
+        *,
+        exclude: Sequence[str] = (),
+        inventory: str | Path | Sequence[str | Path] = (),
+        throttle_limit: int = DEFAULT_THROTTLE,
+        connection: Connection | None = None,
+        credential: str | None = None,
+    ) -> AsyncGenerator[Pinged, None]:
+        """Yield how far one gets on each host, as it is known. Runs no work there.
+
+        Args:
+            on: The hosts; None is this machine.
+            exclude: Hosts to leave out.
+            inventory: Inventory files; none means the default one.
+            throttle_limit: Hosts at a time.
+            connection: Connection settings for every host.
+            credential: Whom to be on this machine, by sudo.
+        """
+        request = PingRequest(
+            targets=None if on is None else _targets(on, exclude, inventory),
+            throttle_limit=throttle_limit,
+            connection=connection or Connection(),
+            credential=credential,
+            caller=read_caller(),
+        )
+        async with aclosing(self.service.ping(request)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def remove(
         self,

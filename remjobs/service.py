@@ -11,6 +11,7 @@ from typing import Protocol
 
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
+from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.record import Record
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 from remjobs.model.secret import Secret
@@ -160,6 +161,10 @@ class JobService(Protocol):
 
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
         """Remove from hosts what durable work left there; one answer for each host."""
+        ...
+
+    def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
+        """Yield how far one gets on each host, as it is known. Runs no work there."""
         ...
 
     async def remove(

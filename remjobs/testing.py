@@ -25,13 +25,16 @@ from remjobs.engine.service import EngineService
 from remjobs.errors import UsageError
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.store.sql import SqlStore
 from remjobs.transports.base import (
     Exited,
+    Greeting,
     HostFailure,
+    Login,
     Lost,
     NeedsAnswer,
     NeverStarted,
@@ -176,6 +179,21 @@ class MemorySession:
         self._closed = False
         self._executions: list[MemoryExecution] = []
         behaviour.sessions.add(self)
+
+    @property
+    def login(self) -> Login:
+        """How we came there: by nothing at all."""
+        return Login(address=f"{self._name}:0", user="nobody", authentication="none")
+
+    async def greet(self) -> Greeting:
+        """Say what it is, unless nothing starts there."""
+        if self._behaviour.fails_to_start is not None:
+            raise HostFailure(
+                ReasonKind.REFUSED,
+                str(self._behaviour.fails_to_start),
+                stage=Stage.SHELL,
+            )
+        return Greeting(system="Memory")
 
     async def start(self, key: UUID, work: Work) -> MemoryExecution:
         """Start work."""

@@ -11,22 +11,10 @@ from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
-from remjobs.cli.target_options import (
-    ConnectTimeout,
-    Exclude,
-    Identity,
-    Inventory,
-    KnownHosts,
-    LoginTimeout,
-    Port,
-    SshConfig,
-    Target,
-    User,
-    connection_of,
-    targets_of,
-)
+from remjobs.cli.signatures import with_reach_options
 from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
 from remjobs.model.exits import ExitCode
+from remjobs.model.request import Connection, Targets
 
 __all__ = ["app"]
 
@@ -47,18 +35,10 @@ def hosts() -> None:
 
 
 @app.command()
+@with_reach_options
 def clean(
-    target: Target = None,
-    exclude: Exclude = None,
-    inventory: Inventory = None,
+    reach: Callable[[], tuple[Targets | None, Connection]],
     older_than: OlderThan = KEEP_DAYS,
-    user: User = None,
-    port: Port = None,
-    identity: Identity = None,
-    ssh_config: SshConfig = None,
-    known_hosts: KnownHosts = None,
-    connect_timeout: ConnectTimeout = None,
-    login_timeout: LoginTimeout = None,
     json: Json = False,
 ) -> None:
     """Remove from hosts what durable work left there; what runs is left alone.
@@ -68,18 +48,11 @@ def clean(
     """
 
     def request() -> CleanRequest:
+        targets, connection = reach()
         return CleanRequest(
-            targets=targets_of(target, exclude, inventory),
+            targets=targets,
             older_than=older_than,
-            connection=connection_of(
-                user=user,
-                port=port,
-                identity_files=tuple(identity or ()),
-                config_file=ssh_config,
-                known_hosts_file=known_hosts,
-                connect_timeout=connect_timeout,
-                login_timeout=login_timeout,
-            ),
+            connection=connection,
             caller=read_caller(),
         )
 

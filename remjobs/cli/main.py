@@ -12,6 +12,7 @@ from remjobs.cli import (
     get,
     hosts,
     list_,
+    ping,
     receive,
     remove,
     resume,
@@ -49,6 +50,7 @@ app.command("answer")(answer.answer)
 app.command("retry")(retry.retry)
 app.command("set")(set_.set_)
 app.command("remove")(remove.remove)
+app.command("ping")(ping.ping)
 app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")
 app.add_typer(hosts.app, name="hosts")

@@ -11,10 +11,11 @@ from typing import Any, get_type_hints
 
 from remjobs.cli.pace_options import build_pace
 from remjobs.cli.query_options import build_query
+from remjobs.cli.target_options import build_reach
 from remjobs.cli.work_options import build_request
 from remjobs.model.request import StartRequest
 
-__all__ = ["with_query_options", "with_work_options"]
+__all__ = ["with_query_options", "with_reach_options", "with_work_options"]
 
 Verb = Callable[..., None]
 
@@ -27,6 +28,11 @@ def with_work_options(verb: Verb) -> Verb:
 def with_query_options(verb: Verb) -> Verb:
     """Give a verb the query's options; its ``query`` builds a JobQuery of them."""
     return _with_options(verb, "query", build_query)
+
+
+def with_reach_options(verb: Verb) -> Verb:
+    """Give an errand's verb the options that say where; its ``reach`` builds what was typed."""
+    return _with_options(verb, "reach", build_reach)
 
 
 def _paced() -> Callable[..., StartRequest]:

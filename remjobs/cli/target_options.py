@@ -14,6 +14,7 @@ from remjobs.model.request import Connection, Targets
 __all__ = [
     "AllowDuplicates",
     "ConnectTimeout",
+    "Credential",
     "Exclude",
     "Identity",
     "Inventory",
@@ -23,7 +24,9 @@ __all__ = [
     "Port",
     "SshConfig",
     "Target",
+    "ThrottleLimit",
     "User",
+    "build_reach",
     "connection_of",
     "read_input",
     "targets_of",
@@ -77,6 +80,14 @@ Keepalive = Annotated[
     float | None,
     typer.Option("--keepalive", metavar="S", help="Seconds between keepalives. [default: 15]"),
 ]
+Credential = Annotated[
+    str | None,
+    typer.Option("--credential", metavar="USER", help="Be this user on this machine (by sudo)."),
+]
+ThrottleLimit = Annotated[
+    int,
+    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time."),
+]
 
 
 def targets_of(
@@ -108,6 +119,30 @@ def targets_of(
 def connection_of(*, user: str | None, port: int | None, **ssh: Any) -> Connection:
     """Return the connection settings that were typed; ``ssh`` are SshOptions' own."""
     return Connection(user=user, port=port, ssh=SshOptions(**ssh))
+
+
+def build_reach(
+    target: Target = None,
+    exclude: Exclude = None,
+    inventory: Inventory = None,
+    user: User = None,
+    port: Port = None,
+    identity: Identity = None,
+    ssh_config: SshConfig = None,
+    known_hosts: KnownHosts = None,
+    connect_timeout: ConnectTimeout = None,
+    login_timeout: LoginTimeout = None,
+) -> tuple[Targets | None, Connection]:
+    """Return the hosts of an errand and how they are reached, as typed."""
+    return targets_of(target, exclude, inventory), connection_of(
+        user=user,
+        port=port,
+        identity_files=tuple(identity or ()),
+        config_file=ssh_config,
+        known_hosts_file=known_hosts,
+        connect_timeout=connect_timeout,
+        login_timeout=login_timeout,
+    )
 
 
 def read_input() -> bytes:

@@ -12,6 +12,7 @@ from remjobs.cli.options import parse_size
 from remjobs.cli.target_options import (
     AllowDuplicates,
     ConnectTimeout,
+    Credential,
     Exclude,
     Identity,
     Inventory,
@@ -21,6 +22,7 @@ from remjobs.cli.target_options import (
     Port,
     SshConfig,
     Target,
+    ThrottleLimit,
     User,
     connection_of,
     read_input,
@@ -67,15 +69,7 @@ Input = Annotated[
     str | None,
     typer.Option("--input", metavar="FILE", help="Standard input of the work; - is ours."),
 ]
-Credential = Annotated[
-    str | None,
-    typer.Option("--credential", metavar="USER", help="Run local work as this user (by sudo)."),
-]
 Name = Annotated[str | None, typer.Option("--name", help="The job's name. [default: Job<ID>]")]
-ThrottleLimit = Annotated[
-    int,
-    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time."),
-]
 Shell = Annotated[
     str | None,
     typer.Option("--shell", metavar="NAME", help="Interpreter. [default: sh, or the script's]"),

@@ -18,6 +18,7 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.job import Child, Job
+from remjobs.model.ping import PingRequest
 from remjobs.model.request import (
     Caller,
     JobQuery,
@@ -87,6 +88,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "remove": lambda body: _once(_jobs(_remove(service, body))),
         "wait": lambda body: _once(_jobs(_wait(service, body))),
         "clean": lambda body: _once(_clean(service, body)),
+        "ping": lambda body: _ping(service, body),
         "receive": lambda body: _receive(service, body),
         "follow": lambda body: _follow(service, body),
     }
@@ -276,6 +278,12 @@ async def _follow(service: JobService, body: Mapping[str, Any]) -> AsyncGenerato
     async with aclosing(service.follow(body["selector"])) as records:
         async for record in records:
             yield record_json(record)
+
+
+async def _ping(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async with aclosing(service.ping(decode(body, PingRequest))) as answers:
+        async for answer in answers:
+            yield to_builtins(answer)
 
 
 def _status(host: Host) -> Verb:

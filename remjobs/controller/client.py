@@ -22,6 +22,7 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.job import Child, Job
+from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.record import Record
 from remjobs.model.request import (
     Caller,
@@ -171,6 +172,11 @@ class ControllerClient:
         """Remove from hosts what durable work left there."""
         answers = [value async for value in self._stream("clean", request)]
         return decode(answers[0], tuple[Cleaned, ...])
+
+    async def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
+        """Yield how far one gets on each host."""
+        async for value in self._stream("ping", request):
+            yield decode(value, Pinged)
 
     async def status(self) -> Mapping[str, Any] | None:
         """Return what the controller says of itself; None if none runs. Starts none."""

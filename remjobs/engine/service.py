@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Final
 
 from remjobs.engine.clean import clean
 from remjobs.engine.engine import Engine
+from remjobs.engine.errand import on_each
 from remjobs.engine.parts import by_job, on_hosts, shown
+from remjobs.engine.ping import ping
 from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
 from remjobs.engine.remove import remove
@@ -24,6 +26,7 @@ from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
+from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
 from remjobs.model.record import Record
 from remjobs.model.request import (
@@ -39,13 +42,16 @@ from remjobs.model.request import (
 )
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
+from remjobs.model.work import Command, Work
 from remjobs.service import Event
 from remjobs.store.base import NewJob
+from remjobs.transports.base import Transport
 
 __all__ = ["EngineService"]
 
 _ASKING: Final = frozenset({JobState.BLOCKED, JobState.DISCONNECTED})
 """What was lost may be found only with an answer."""
+_NOTHING: Final = Work(command=Command(text=":"))
 _LOCAL: Final = Host(name="localhost", transport="local")
 
 
@@ -59,10 +65,7 @@ class EngineService:
 
     async def start(self, request: StartRequest) -> Job:
         """Resolve the hosts, refuse what cannot work, store the job and begin it."""
-        selection = await self._selection(request.targets, request.caller)
-        if request.credential is not None:
-            me = replace(_LOCAL, credential=request.credential)
-            selection = replace(selection, hosts=(me,))
+        selection = await self._selection(request.targets, request.caller, request.credential)
         hosts = tuple(_connected(host, request.connection) for host in selection.hosts)
         transports = self._engine.transports(request.caller)
         for host in hosts:
@@ -116,20 +119,46 @@ class EngineService:
 
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
         """Remove from hosts what durable work left there."""
-        selection = await self._selection(request.targets, request.caller)
-        transports = self._engine.transports(request.caller)
-        slots = asyncio.Semaphore(DEFAULT_THROTTLE)
+        hosts, transports = await self._reached(request)
 
         async def one(host: Host) -> Cleaned:
-            async with slots:
-                return await clean(host, transports(host.transport), request.older_than)
+            return await clean(host, transports(host.transport), request.older_than)
 
+        answers = {answer.host: answer async for answer in on_each(hosts, one, DEFAULT_THROTTLE)}
+        return tuple(answers[host.name] for host in hosts)
+
+    async def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
+        """Yield how far we get on each host, as it is known."""
+        hosts, transports = await self._reached(request, request.credential)
+
+        async def one(host: Host) -> Pinged:
+            return await ping(host, transports(host.transport))
+
+        async with aclosing(on_each(hosts, one, request.throttle_limit)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def _reached(
+        self,
+        request: CleanRequest | PingRequest,
+        credential: str | None = None,
+    ) -> tuple[list[Host], Callable[[str], Transport]]:
+        """Return hosts for an errand, refusing what can never be reached, and the ways there."""
+        selection = await self._selection(request.targets, request.caller, credential)
+        transports = self._engine.transports(request.caller)
         hosts = [_connected(host, request.connection) for host in selection.hosts]
-        return tuple(await asyncio.gather(*map(one, hosts)))
+        for host in hosts:
+            transports(host.transport).check(host, _NOTHING)
+        return hosts, transports
 
-    async def _selection(self, targets: Targets | None, caller: Caller) -> Selection:
+    async def _selection(
+        self,
+        targets: Targets | None,
+        caller: Caller,
+        credential: str | None,
+    ) -> Selection:
         if targets is None:
-            return Selection(hosts=(_LOCAL,), warnings=())
+            return Selection(hosts=(replace(_LOCAL, credential=credential),), warnings=())
         return await asyncio.to_thread(
             resolve,
             targets,

@@ -27,10 +27,37 @@ __all__ = [
     "StartRequest",
     "Targets",
     "WaitOptions",
+    "check_local_user",
+    "check_throttle",
 ]
 
 DEFAULT_THROTTLE: Final = 32
 """Children of one job that may run at a time."""
+
+
+def check_throttle(limit: int) -> None:
+    """Refuse a throttle limit that lets nothing run.
+
+    Raises:
+        UsageError: It is below 1.
+    """
+    if limit < 1:
+        msg = f"throttle limit {limit} is not 1 or more"
+        raise UsageError(msg)
+
+
+def check_local_user(credential: str | None, targets: Targets | None) -> None:
+    """Refuse a user to act as by sudo where there are hosts, or who can be none.
+
+    Raises:
+        UsageError: It says what to do instead.
+    """
+    if credential is None:
+        return
+    check_user_name(credential)
+    if targets is not None:
+        msg = f"--credential {credential} is for local work; on hosts -u says who"
+        raise UsageError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,17 +120,11 @@ class StartRequest:
 
     def __post_init__(self) -> None:
         """Refuse what can never run."""
-        if self.throttle_limit < 1:
-            msg = f"throttle limit {self.throttle_limit} is not 1 or more"
-            raise UsageError(msg)
+        check_throttle(self.throttle_limit)
         if self.name is not None and not self.name.strip():
             msg = "the job's name is empty"
             raise UsageError(msg)
-        if self.credential is not None:
-            check_user_name(self.credential)
-            if self.targets is not None:
-                msg = f"--credential {self.credential} is for local work; on hosts -u says who"
-                raise UsageError(msg)
+        check_local_user(self.credential, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +152,8 @@ class RetryRequest:
 
     def __post_init__(self) -> None:
         """Refuse what can never run."""
-        if self.throttle_limit is not None and self.throttle_limit < 1:
-            msg = f"throttle limit {self.throttle_limit} is not 1 or more"
-            raise UsageError(msg)
+        if self.throttle_limit is not None:
+            check_throttle(self.throttle_limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

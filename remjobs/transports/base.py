@@ -16,6 +16,7 @@ from remjobs.credentials.credential import Credential
 from remjobs.errors import RemjobsError
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
@@ -23,7 +24,9 @@ from remjobs.model.work import Work
 __all__ = [
     "Execution",
     "Exited",
+    "Greeting",
     "HostFailure",
+    "Login",
     "Lost",
     "NeedsAnswer",
     "NeverStarted",
@@ -46,10 +49,26 @@ class HostFailure(RemjobsError):
 
     kind = "host-failure"
 
-    def __init__(self, reason: ReasonKind, message: str) -> None:
-        """Say why, as a reason's kind and a sentence."""
+    def __init__(
+        self,
+        reason: ReasonKind,
+        message: str,
+        *,
+        stage: Stage | None = None,
+        remedy: str = "",
+    ) -> None:
+        """Say why.
+
+        Args:
+            reason: As a kind.
+            message: As a sentence.
+            stage: How far one got; None where the reason's kind says it.
+            remedy: How to mend it, as a sentence.
+        """
         super().__init__(message)
         self.reason = reason
+        self.stage = stage
+        self.remedy = remedy
 
 
 class NeedsAnswer(Exception):
@@ -139,6 +158,27 @@ class SweepReport:
     """Keys that run, or that are too young."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """How we came to be on a host."""
+
+    address: str = ""
+    """``address:port``; empty for this machine."""
+    user: str = ""
+    authentication: str = ""
+    """The method that let us in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """What a host says when it is asked to run next to nothing."""
+
+    system: str
+    """Name and release of its kernel, and its machine."""
+    notes: tuple[str, ...] = ()
+    """What is odd there."""
+
+
 class Execution(Protocol):
     """Work that runs on a host. Iterate it once; then ask for the outcome."""
 
@@ -189,6 +229,19 @@ class Execution(Protocol):
 
 class Session(Protocol):
     """A connection to one host."""
+
+    @property
+    def login(self) -> Login:
+        """How we came there."""
+        ...
+
+    async def greet(self) -> Greeting:
+        """See whether the host runs programs for us, and what it is.
+
+        Raises:
+            HostFailure: It does not.
+        """
+        ...
 
     async def start(self, key: UUID, work: Work) -> Execution:
         """Start work under a key that names this execution for ever.

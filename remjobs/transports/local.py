@@ -19,7 +19,7 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Exited, HostFailure, Signaled
+from remjobs.transports.base import Exited, HostFailure, Login, Signaled
 from remjobs.transports.flow import Flow
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.channel import Launch
@@ -151,11 +151,18 @@ class LocalTransport:
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
         """Return a session; there is nothing to connect to, but sudo may ask."""
         if host.credential is None or not _check_user(host.credential):
-            return PosixSession(_open, _nothing)
+            return PosixSession(_open, _nothing, login=_login(None))
         password = None if credential is None else credential.password
         other = Become(host.credential, password, _spawn_anywhere)
         await other.check()
-        return PosixSession(other.open, _nothing)
+        return PosixSession(other.open, _nothing, login=_login(host.credential))
+
+
+def _login(other: str | None) -> Login:
+    return Login(
+        user=other or pwd.getpwuid(os.geteuid()).pw_name,
+        authentication="" if other is None else "sudo",
+    )
 
 
 async def _nothing() -> None:

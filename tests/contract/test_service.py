@@ -14,6 +14,7 @@ from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.pace import Pace
+from remjobs.model.ping import Stage
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import Connection, ReceiveOptions
 from remjobs.model.state import JobState as S
@@ -507,3 +508,30 @@ async def test_a_job_with_many_children_is_listed_without_them(lab, monkeypatch)
     [whole] = await lab.jobs.get(job)
     assert counted(whole) == found.counts
     assert [child.id for child in whole.children] == list(range(job.id + 1, job.id + 2001))
+
+
+# Errands
+
+
+async def test_a_ping_says_how_far_one_gets(lab):
+    """Each host is answered for; a failure names its stage, and nothing is started."""
+    lab.fleet.behaviour("b").refuses = HostFailure(ReasonKind.UNREACHABLE, "gone")
+    lab.fleet.behaviour("c").fails_to_start = Exception("no programs")
+    hosts = [lab.fleet.host(name) for name in "abc"]
+    answers = {answer.host: answer async for answer in lab.jobs.ping(hosts)}
+    assert {name: answer.failed for name, answer in answers.items()} == {
+        "a": None,
+        "b": Stage.TCP,
+        "c": Stage.SHELL,
+    }
+    assert (answers["a"].system, answers["b"].reason.message) == ("Memory", "gone")
+    assert (lab.fleet.starts, lab.fleet.active) == ([], 0)
+
+
+async def test_a_ping_that_nobody_reads_on_ends(lab):
+    """What was being connected is let go of."""
+    lab.fleet.behaviour("b").connect_gate = asyncio.Event()
+    answers = lab.jobs.ping([lab.fleet.host(name) for name in "ab"])
+    assert (await anext(answers)).host == "a"
+    await answers.aclose()
+    await until(lambda: lab.fleet.active == 0, "the connection is let go of")

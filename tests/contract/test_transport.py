@@ -319,3 +319,15 @@ async def test_several_works_share_a_session(place):
 
     assert list(await asyncio.gather(one(), one(), one())) == [Exited(3)] * 3
     await session.close()
+
+
+async def test_a_session_says_how_it_came_and_what_is_there(place):
+    """A greeting runs no work; the session is good for work afterwards."""
+    host, work = place.work("exit 3")
+    session = await place.transport.connect(host, None)
+    assert session.login.user
+    assert (await session.greet()).system
+    execution = await session.start(uuid4(), work)
+    assert [chunk async for chunk in execution] == []
+    assert await execution.outcome() == Exited(3)
+    await session.close()

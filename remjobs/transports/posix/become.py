@@ -16,6 +16,7 @@ from typing import Final
 from uuid import uuid4
 
 from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
 from remjobs.model.record import Stream
 from remjobs.model.secret import Secret
 from remjobs.transports.base import HostFailure, NeedsAnswer
@@ -78,7 +79,7 @@ class Become:
         except TimeoutError as exc:
             channel.close()
             msg = f"sudo said nothing in {_SECONDS:g} s"
-            raise HostFailure(ReasonKind.REFUSED, msg) from exc
+            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.BECOME) from exc
         except BaseException:
             channel.close()
             raise
@@ -118,8 +119,7 @@ class Become:
             return NeedsAnswer(f"sudo asks for a password, to run as {self._user}")
         if asked > 1:
             msg = f"sudo refused the password, to run as {self._user}"
-            return HostFailure(ReasonKind.AUTHENTICATION, msg)
+            return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
         why = " ".join(said.decode("utf-8", "replace").split()) or "it said nothing"
-        return HostFailure(
-            ReasonKind.AUTHENTICATION, f"sudo does not run it as {self._user}: {why}"
-        )
+        msg = f"sudo does not run it as {self._user}: {why}"
+        return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)

@@ -35,6 +35,7 @@ __all__ = [
     "checksum",
     "controller",
     "durable",
+    "greeter",
     "initialization_mark",
     "marker",
     "sweeper",
@@ -172,6 +173,11 @@ def sweeper(days: float) -> Launch:
     words = _assigned({"key": "-", "minutes": minutes, "day": _today()})
     text = b"%s\n%s\n%s" % (words, _program("place"), _program("sweep"))
     return _launch(text, by_argv=False)
+
+
+def greeter(word: str) -> Launch:
+    """Return the program that prints a word, and then what system the host is."""
+    return Launch(script=f"echo {word}; uname -s -r -m")
 
 
 def checksum(data: bytes) -> int:

@@ -10,11 +10,14 @@ from uuid import UUID, uuid4
 
 from remjobs.model.clean import KEEP_DAYS
 from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
 from remjobs.model.record import Stream
 from remjobs.model.work import Work
 from remjobs.transports.base import (
     Execution,
+    Greeting,
     HostFailure,
+    Login,
     OutcomeUnknown,
     StopReport,
     SweepReport,
@@ -23,11 +26,17 @@ from remjobs.transports.posix.attached import AttachedExecution
 from remjobs.transports.posix.channel import Channel, Launch, OpenBeside, OpenChannel, said_by
 from remjobs.transports.posix.control import SPOOLED, Controls
 from remjobs.transports.posix.durable import DurableExecution
-from remjobs.transports.posix.programs import adopt, attached, durable, sweeper
+from remjobs.transports.posix.programs import adopt, attached, durable, greeter, sweeper
 
 __all__ = ["PosixSession"]
 
 _SWEEP_SECONDS: Final = 30.0
+_GREET_SECONDS: Final = 30.0
+_NO_SHELL: Final = (
+    "give the account a login shell that runs commands (chsh -s /bin/sh USER), "
+    "and see that no ForceCommand stands in the way"
+)
+_NOISE: Final = "its login shell prints text before it runs a command: {}"
 
 
 class PosixSession:
@@ -38,6 +47,8 @@ class PosixSession:
         open_channel: OpenChannel,
         close: Callable[[], Awaitable[None]],
         beside: OpenBeside | None = None,
+        *,
+        login: Login,
     ) -> None:
         """Use these ways to start a program and to end the connection.
 
@@ -46,12 +57,34 @@ class PosixSession:
             close: Ends the connection.
             beside: Starts a short program even where the connection carries no
                 more of them; None if ``open_channel`` always can.
+            login: How we came there.
         """
+        self.login = login
         self._open_channel = open_channel
         self._close = close
         self._beside = beside or self._on_this_connection
         self._feeding: set[asyncio.Task[None]] = set()
         self._following: set[DurableExecution] = set()
+
+    async def greet(self) -> Greeting:
+        """Run a program that says what the host is, the way every other one runs."""
+        word = uuid4().hex
+        try:
+            async with asyncio.timeout(_GREET_SECONDS):
+                channel = await self._open_channel(greeter(word))
+                try:
+                    said = await said_by(channel)
+                finally:
+                    channel.close()
+        except (TimeoutError, OutcomeUnknown) as exc:
+            msg = f"its shell does not answer: {exc or f'nothing in {_GREET_SECONDS:g} s'}"
+            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.SHELL) from exc
+        before, begun, system = said.partition(word)
+        if not begun:
+            msg = f"its shell runs no programs: {before or 'it said nothing'}"
+            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.SHELL, remedy=_NO_SHELL)
+        notes = (_NOISE.format(before.splitlines()[0]),) if before.strip() else ()
+        return Greeting(system=" ".join(system.split()), notes=notes)
 
     async def start(self, key: UUID, work: Work) -> Execution:
         """Start work, apart from this session if it is durable."""

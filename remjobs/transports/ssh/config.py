@@ -18,6 +18,7 @@ from asyncssh.constants import DEFAULT_PORT
 
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 
 __all__ = ["Resolved", "resolve"]
@@ -86,7 +87,7 @@ def resolve(host: Host) -> Resolved:
             ),
         )
     except (asyncssh.ConfigParseError, OSError, UnicodeError) as exc:
-        raise HostFailure(ReasonKind.REFUSED, f"ssh config: {exc}") from exc
+        raise HostFailure(ReasonKind.REFUSED, f"ssh config: {exc}", stage=Stage.NAME) from exc
     return _resolved(host, config, paths)
 
 

@@ -16,12 +16,13 @@ from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import HostFailure
+from remjobs.transports.base import HostFailure, Login
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
 from remjobs.transports.ssh.opening import Beside, Closer, Opener
+from remjobs.transports.ssh.remedies import mended
 from remjobs.transports.ssh.trust import Trust, address_label
 from remjobs.transports.ssh.watch import ConnectionWatch
 
@@ -67,7 +68,12 @@ class SshTransport:
         async def again() -> asyncssh.SSHClientConnection:
             return await self._connect(host, settings, credential)
 
-        return PosixSession(Opener(connection), Closer(connection), Beside(connection, again))
+        return PosixSession(
+            Opener(connection),
+            Closer(connection),
+            Beside(connection, again),
+            login=_login(connection, settings),
+        )
 
     def _note(self, settings: Resolved) -> None:
         """Log what is odd about a host's settings, once for a job."""
@@ -114,9 +120,11 @@ class SshTransport:
                 )
         except TimeoutError as exc:
             msg = f"no answer in {limit:g} s ({where})"
-            raise HostFailure(ReasonKind.UNREACHABLE, msg) from exc
+            failure = HostFailure(ReasonKind.UNREACHABLE, msg)
+            raise mended(failure, client.stage(exc), settings) from exc
         except (OSError, asyncssh.Error, asyncssh.KeyImportError, ValueError) as exc:
             failure = client.failure or translate(exc, where)
+            failure = mended(failure, client.stage(exc), settings)
             if client.turned_away(exc):
                 raise _TurnedAway(failure) from exc
             raise failure from exc
@@ -157,6 +165,17 @@ class SshTransport:
         if paths not in self._keys:
             self._keys[paths] = [_read_key(path) for path in paths]
         return self._keys[paths]
+
+
+def _login(connection: asyncssh.SSHClientConnection, settings: Resolved) -> Login:
+    # asyncssh takes a method off the list when it was refused: the first is the one.
+    method, *_ = [*connection.get_server_auth_methods(), ""]
+    address, *_ = connection.get_extra_info("peername") or [settings.address]
+    return Login(
+        address=f"[{address}]:{settings.port}" if ":" in address else f"{address}:{settings.port}",
+        user=connection.get_extra_info("username", ""),
+        authentication=method,
+    )
 
 
 def clock_now() -> float:

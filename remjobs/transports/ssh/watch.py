@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 
 import asyncssh
 
 from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 from remjobs.transports.ssh.config import Resolved
 from remjobs.transports.ssh.trust import Trust, address_label
@@ -34,6 +36,16 @@ class ConnectionWatch(asyncssh.SSHClient):
         """Take note that the TCP connection stands."""
         self._connection = conn
         self._connected()
+
+    def stage(self, exc: Exception) -> Stage:
+        """Return what did not go well, by the error that connecting ended with."""
+        if isinstance(exc, socket.gaierror):
+            return Stage.NAME
+        if self._connection is None:
+            return Stage.TCP
+        # The cipher is set once the host has proved its key.
+        proved = self.failure is None and self._connection.get_extra_info("send_cipher")
+        return Stage.AUTHENTICATION if proved else Stage.HOST_KEY
 
     def turned_away(self, exc: Exception) -> bool:
         """Whether the other side hung up before the SSH version exchange."""
