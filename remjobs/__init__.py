@@ -20,19 +20,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from remjobs.api import BlockingJobs, Jobs, blocking, open  # noqa: A004 - remjobs.open()
     from remjobs.errors import RemjobsError
+    from remjobs.model.definition import Definition, InstancePolicy
     from remjobs.model.host import Host, SshOptions
     from remjobs.model.job import Child, Job
     from remjobs.model.pace import Amount, Order, Pace
     from remjobs.model.record import Record, Stream
     from remjobs.model.state import JobState
+    from remjobs.model.trigger import At, AtStartup, Cron, Daily, Every, TimeOfDay, Weekly
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Amount",
+    "At",
+    "AtStartup",
     "BlockingJobs",
     "Child",
+    "Cron",
+    "Daily",
+    "Definition",
+    "Every",
     "Host",
+    "InstancePolicy",
     "Job",
     "JobState",
     "Jobs",
@@ -42,6 +51,8 @@ __all__ = [
     "RemjobsError",
     "SshOptions",
     "Stream",
+    "TimeOfDay",
+    "Weekly",
     "__version__",
     "blocking",
     "open",
@@ -49,9 +60,16 @@ __all__ = [
 
 _HOMES = {
     "Amount": "model.pace",
+    "At": "model.trigger",
+    "AtStartup": "model.trigger",
     "BlockingJobs": "api",
     "Child": "model.job",
+    "Cron": "model.trigger",
+    "Daily": "model.trigger",
+    "Definition": "model.definition",
+    "Every": "model.trigger",
     "Host": "model.host",
+    "InstancePolicy": "model.definition",
     "Job": "model.job",
     "JobState": "model.state",
     "Jobs": "api",
@@ -61,6 +79,8 @@ _HOMES = {
     "RemjobsError": "errors",
     "SshOptions": "model.host",
     "Stream": "model.record",
+    "TimeOfDay": "model.trigger",
+    "Weekly": "model.trigger",
     "blocking": "api",
     "open": "api",
 }

@@ -29,6 +29,16 @@ from remjobs.controller import lifecycle
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
 from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
+from remjobs.model.definition import (
+    DEFAULT_HISTORY,
+    ROOT,
+    DefineRequest,
+    Definition,
+    DefinitionName,
+    DefinitionStart,
+    HistoryEntry,
+    InstancePolicy,
+)
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
 from remjobs.model.pace import Pace
@@ -45,6 +55,7 @@ from remjobs.model.request import (
 )
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
+from remjobs.model.trigger import Trigger
 from remjobs.model.work import Command, Work
 from remjobs.service import Event, JobService
 from remjobs.settings import Settings
@@ -143,16 +154,21 @@ class Jobs:
         Raises:
             UsageError: It cannot be done as it was asked; nothing was started.
         """
-        request = StartRequest(
-            instance_id=uuid4(),
-            work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
-            targets=None if on is None else _targets(on, exclude, inventory),
-            connection=connection or Connection(),
-            credential=credential,
-            pace=pace or Pace(),
+        request = _request(
+            command,
+            script=script,
+            arguments=arguments,
+            on=on,
+            exclude=exclude,
+            inventory=inventory,
             name=name,
             throttle_limit=throttle_limit,
-            caller=read_caller(),
+            pace=pace,
+            connection=connection,
+            credential=credential,
+            input=input,
+            durable=durable,
+            **work,
         )
         return await self.service.start(request)
 
@@ -163,6 +179,96 @@ class Jobs:
         """
         job = await self.start(command, **{"durable": False, **options})
         return (await self.wait(job))[0]
+
+    async def define(
+        self,
+        name: str,
+        command: str | Sequence[str] | None = None,
+        *,
+        triggers: Sequence[Trigger] = (),
+        path: str = ROOT,
+        if_running: InstancePolicy = InstancePolicy.IGNORE_NEW,
+        run_if_missed: bool = False,
+        enabled: bool = True,
+        history_limit: int = DEFAULT_HISTORY,
+        job_name: str | None = None,
+        **start: Any,
+    ) -> Definition:
+        """Save work, to be started by triggers or by hand.
+
+        Args:
+            name: Its name, unique under its path without regard to case.
+            command: As ``start`` takes it.
+            triggers: When it starts; see ``remjobs.model.trigger``. None: by hand.
+            path: A path such as ``/nightly``.
+            if_running: What is done when a trigger fires while an instance runs.
+            run_if_missed: Run once, late, if nobody looked in time.
+            enabled: Whether its triggers fire.
+            history_limit: Firings that its history keeps.
+            job_name: The name of its jobs; None is the definition's.
+            **start: What else ``start`` takes. Hosts are looked up at each start.
+
+        Raises:
+            UsageError: The name is taken, or a trigger can never fire.
+        """
+        request = DefineRequest(
+            id=uuid4(),
+            name=name,
+            path=path,
+            start=_request(command, name=job_name, **start),
+            triggers=tuple(triggers),
+            enabled=enabled,
+            instances=if_running,
+            run_if_missed=run_if_missed,
+            history_limit=history_limit,
+        )
+        return await self.service.definitions.add(request)
+
+    async def definitions(
+        self,
+        name: str | None = None,
+        path: str | None = None,
+    ) -> tuple[Definition, ...]:
+        """Return all definitions, or the one that is named (``NAME`` or ``/path/NAME``).
+
+        Raises:
+            NoSuchDefinition: None is named so.
+            UsageError: Several are, and no path says which.
+        """
+        named = None if name is None else DefinitionName(name=name, path=path)
+        return await self.service.definitions.list(named)
+
+    async def start_definition(self, name: str, path: str | None = None) -> Job:
+        """Start a definition now, whatever its triggers say, and return the job at once."""
+        request = DefinitionStart(
+            instance_id=uuid4(),
+            definition=DefinitionName(name=name, path=path),
+            caller=read_caller(),
+        )
+        return await self.service.definitions.start(request)
+
+    async def definition_history(
+        self,
+        name: str,
+        path: str | None = None,
+    ) -> tuple[HistoryEntry, ...]:
+        """Return what became of a definition's firings, oldest first."""
+        return await self.service.definitions.history(DefinitionName(name=name, path=path))
+
+    async def enable_definition(
+        self,
+        name: str,
+        path: str | None = None,
+        *,
+        enabled: bool = True,
+    ) -> Definition:
+        """Let a definition's triggers fire, or not."""
+        named = DefinitionName(name=name, path=path)
+        return await self.service.definitions.enable(named, enabled=enabled)
+
+    async def remove_definition(self, name: str, path: str | None = None) -> Definition:
+        """Forget a definition and its history; its jobs stay."""
+        return await self.service.definitions.remove(DefinitionName(name=name, path=path))
 
     async def retry(
         self,
@@ -475,6 +581,37 @@ def _work(
         script=None if script is None else read_script(str(script)),
         arguments=tuple(arguments),
         **more,
+    )
+
+
+def _request(
+    command: str | Sequence[str] | None = None,
+    *,
+    script: str | Path | None = None,
+    arguments: Sequence[str] = (),
+    on: On | None = None,
+    exclude: Sequence[str] = (),
+    inventory: str | Path | Sequence[str | Path] = (),
+    name: str | None = None,
+    throttle_limit: int = DEFAULT_THROTTLE,
+    pace: Pace | None = None,
+    connection: Connection | None = None,
+    credential: str | None = None,
+    input: Input = b"",  # noqa: A002 - the option's name
+    durable: bool = True,
+    **work: Any,
+) -> StartRequest:
+    """Return the request that ``Jobs.start`` is about; see there."""
+    return StartRequest(
+        instance_id=uuid4(),
+        work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
+        targets=None if on is None else _targets(on, exclude, inventory),
+        connection=connection or Connection(),
+        credential=credential,
+        pace=pace or Pace(),
+        name=name,
+        throttle_limit=throttle_limit,
+        caller=read_caller(),
     )
 
 

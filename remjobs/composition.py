@@ -44,7 +44,9 @@ async def open_engine(
     in_order = False
     try:
         await engine.reconcile()
-        yield engine, EngineService(engine, settings.inventory)
+        service = EngineService(engine, settings.inventory)
+        async with service.schedule.followed():
+            yield engine, service
         in_order = not engine.failed.is_set()
     finally:
         await engine.close(cleanly=in_order)

@@ -7,6 +7,7 @@ The tree::
     |   +-- InventoryError    an inventory: file, line, what was expected
     |   +-- NotRemovable      a job that has not ended, or a single child
     +-- NoSuchJob             an id, name or UUID that matches no job  (exit 3)
+    +-- NoSuchDefinition      a name that matches no definition        (exit 3)
     +-- WaitTimeout           the time-out of a wait ran out           (exit 124)
     +-- IllegalTransition     a state change that the table forbids    (exit 70)
     +-- StoreError            the job store cannot be used             (exit 70)
@@ -34,6 +35,7 @@ __all__ = [
     "ControllerError",
     "IllegalTransition",
     "InventoryError",
+    "NoSuchDefinition",
     "NoSuchJob",
     "NotRemovable",
     "RemjobsError",
@@ -78,6 +80,13 @@ class NoSuchJob(RemjobsError):
     """No job has this id, name or UUID."""
 
     kind = "no-such-job"
+    exit_code = 3
+
+
+class NoSuchDefinition(RemjobsError):
+    """No definition has this name, or none under this path."""
+
+    kind = "no-such-definition"
     exit_code = 3
 
 

@@ -10,6 +10,13 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from remjobs.model.clean import Cleaned, CleanRequest
+from remjobs.model.definition import (
+    DefineRequest,
+    Definition,
+    DefinitionName,
+    DefinitionStart,
+    HistoryEntry,
+)
 from remjobs.model.job import Child, Job
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.record import Record
@@ -17,10 +24,47 @@ from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 
-__all__ = ["Event", "JobService"]
+__all__ = ["DefinitionService", "Event", "JobService"]
 
 Event = Record | Child
 """What a receiver gets: a record, or a child whose state is to be told."""
+
+
+class DefinitionService(Protocol):
+    """Saves work that triggers or people start, and answers for it.
+
+    A name without a path means the one definition of that name, without regard
+    to case. Each method that takes one raises ``NoSuchDefinition`` where there is
+    none, and ``UsageError`` where there are several.
+    """
+
+    async def add(self, request: DefineRequest) -> Definition:
+        """Save a definition; the same id gives the same definition.
+
+        Raises:
+            UsageError: The name is taken under this path, or a trigger can never fire.
+        """
+        ...
+
+    async def list(self, name: DefinitionName | None = None) -> tuple[Definition, ...]:
+        """Return all definitions by path and name, or the one that is named."""
+        ...
+
+    async def history(self, name: DefinitionName) -> tuple[HistoryEntry, ...]:
+        """Return what became of its firings, oldest first."""
+        ...
+
+    async def enable(self, name: DefinitionName, *, enabled: bool) -> Definition:
+        """Let its triggers fire, or not; what was due meanwhile is not made up for."""
+        ...
+
+    async def remove(self, name: DefinitionName) -> Definition:
+        """Forget it and its history, and return it; its jobs stay."""
+        ...
+
+    async def start(self, request: DefinitionStart) -> Job:
+        """Start an instance now, whatever its triggers and its policy say."""
+        ...
 
 
 class JobService(Protocol):
@@ -30,6 +74,11 @@ class JobService(Protocol):
     ``@last``. A literal one that matches nothing raises ``NoSuchJob``; a glob
     that matches nothing is silent.
     """
+
+    @property
+    def definitions(self) -> DefinitionService:
+        """What answers for definitions."""
+        ...
 
     async def start(self, request: StartRequest) -> Job:
         """Start a job and return at once, with its children."""

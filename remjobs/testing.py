@@ -349,7 +349,10 @@ async def memory_engine(
     folder: Path,
     transport: MemoryTransport,
 ) -> AsyncIterator[tuple[Engine, EngineService]]:
-    """Give an engine over a real store in ``folder`` and hosts in memory."""
+    """Give an engine over a real store in ``folder`` and hosts in memory.
+
+    Triggers of definitions fire within ``service.schedule.followed()``.
+    """
     store = await SqlStore.open(folder)
     engine = Engine(store, {transport.name: transport})
     await engine.reconcile()

@@ -8,6 +8,7 @@ from remjobs import __version__
 from remjobs.cli import (
     answer,
     controller,
+    definition,
     demo,
     get,
     hosts,
@@ -53,6 +54,7 @@ app.command("remove")(remove.remove)
 app.command("ping")(ping.ping)
 app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")
+app.add_typer(definition.app, name="definition")
 app.add_typer(hosts.app, name="hosts")
 
 

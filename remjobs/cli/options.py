@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Annotated, Final, TypeVar
 
 import typer
 
 from remjobs.errors import UsageError
+from remjobs.model.job import JobType
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
 
@@ -19,11 +21,13 @@ __all__ = [
     "OutputForm",
     "Selectors",
     "SomeSelectors",
+    "parse_duration",
     "parse_size",
     "parse_state",
     "parse_states",
     "parse_streams",
     "parse_time",
+    "parse_type",
 ]
 
 _SELECTOR_HELP: Final = "Id, name, glob, UUID or the beginning of one, or @last."
@@ -85,6 +89,24 @@ def parse_time(text: str) -> datetime:
     raise UsageError(msg)
 
 
+def parse_duration(text: str) -> float:
+    """Return seconds from ``90s``, ``15m``, ``2h``, ``3d`` or a plain number of them.
+
+    Raises:
+        UsageError: It is no duration.
+    """
+    if match := _AGE.fullmatch(text.strip()):
+        return float(int(match[1]) * _SECONDS[match[2]])
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < inf:
+        msg = f"{text!r} is not a duration; write 90s, 15m, 2h or 3d"
+        raise UsageError(msg)
+    return seconds
+
+
 def parse_state(name: str) -> JobState:
     """Return a state by name, without regard to case.
 
@@ -102,6 +124,15 @@ def parse_states(names: list[str]) -> frozenset[JobState]:
         UsageError: A name is no state's.
     """
     return frozenset(map(parse_state, names))
+
+
+def parse_type(name: str) -> JobType:
+    """Return a job type by name, without regard to case.
+
+    Raises:
+        UsageError: It is no type's.
+    """
+    return _known(name, {kind.value.casefold(): kind for kind in JobType}, "job type")
 
 
 def parse_streams(names: list[str]) -> frozenset[Stream]:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import Parameter
 from typing import Any, get_type_hints
 
+from typer.models import OptionInfo
+
 from remjobs.cli.pace_options import build_pace
 from remjobs.cli.query_options import build_query
 from remjobs.cli.target_options import build_reach
+from remjobs.cli.trigger_options import build_triggers
 from remjobs.cli.work_options import build_request
 from remjobs.model.request import StartRequest
 
-__all__ = ["with_query_options", "with_reach_options", "with_work_options"]
+__all__ = [
+    "typed",
+    "with_query_options",
+    "with_reach_options",
+    "with_trigger_options",
+    "with_work_options",
+]
 
 Verb = Callable[..., None]
 
@@ -33,6 +42,30 @@ def with_query_options(verb: Verb) -> Verb:
 def with_reach_options(verb: Verb) -> Verb:
     """Give an errand's verb the options that say where; its ``reach`` builds what was typed."""
     return _with_options(verb, "reach", build_reach)
+
+
+def with_trigger_options(verb: Verb) -> Verb:
+    """Give a verb the options that say when; its ``triggers`` builds what was typed."""
+    return _with_options(verb, "triggers", build_triggers)
+
+
+def typed(request: Callable[..., Any]) -> list[str]:
+    """Return, as they are typed, the options that a verb's builder was really given."""
+    given: Mapping[str, Any] = getattr(request, "keywords", {})
+    parameters = inspect.signature(getattr(request, "func", request)).parameters
+    return [
+        _flag(parameter)
+        for name, parameter in parameters.items()
+        if name in given and given[name] not in (parameter.default, None, [])
+    ]
+
+
+def _flag(parameter: Parameter) -> str:
+    [info] = parameter.annotation.__metadata__
+    flags = [word for word in info.param_decls or () if word.startswith("--")]
+    if flags:
+        return str(flags[0]).partition("/")[0]
+    return f"--{parameter.name.replace('_', '-')}" if isinstance(info, OptionInfo) else "a command"
 
 
 def _paced() -> Callable[..., StartRequest]:

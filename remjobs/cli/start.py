@@ -4,33 +4,102 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from uuid import uuid4
 
+import typer
+
+from remjobs.caller import read_caller
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
-from remjobs.cli.options import Json
+from remjobs.cli.options import Json, parse_type
 from remjobs.cli.render.json_ import item_json, print_json
 from remjobs.cli.render.table import print_jobs
-from remjobs.cli.signatures import with_work_options
-from remjobs.model.job import Job
+from remjobs.cli.signatures import typed, with_work_options
+from remjobs.errors import UsageError
+from remjobs.model.definition import DefinitionName, DefinitionStart
+from remjobs.model.job import Job, JobType
 from remjobs.model.request import JobQuery, StartRequest
 from remjobs.model.state import JobState
 from remjobs.service import JobService
 
 _LOOKS: Final = 60
 _PAUSE: Final = 0.05
+_WHAT_MAKES: Final = {
+    JobType.BACKGROUND: "that is work on this machine, without -t",
+    JobType.REMOTE: "that is work on hosts: which? -t names them",
+    JobType.SCHEDULED: "that is what a definition starts: which? --definition names it",
+}
 
-__all__ = ["show_started", "start", "warn"]
+__all__ = ["show_started", "start", "start_definition", "warn"]
+
+
+DefinitionOption = Annotated[
+    str | None,
+    typer.Option("--definition", metavar="NAME", help="Start this saved definition now."),
+]
+DefinitionPath = Annotated[
+    str | None,
+    typer.Option("--definition-path", metavar="PATH", help="The path that it is under."),
+]
+Type = Annotated[
+    str | None,
+    typer.Option("--type", metavar="TYPE", help="The type that the job must have."),
+]
 
 
 @with_work_options
-def start(request: Any, json: Json = False) -> None:
+def start(
+    request: Any,
+    definition: DefinitionOption = None,
+    definition_path: DefinitionPath = None,
+    type_: Type = None,
+    json: Json = False,
+) -> None:
     """Start a job in the background and print it (its id alone, where no terminal is)."""
-    perform(_start(request, json=json))
+
+    async def work() -> None:
+        wanted = None if type_ is None else parse_type(type_)
+        if definition is not None:
+            _check_alone(request, wanted)
+            await start_definition(definition, definition_path, json=json)
+        elif definition_path is not None:
+            msg = "--definition-path needs --definition: which one?"
+            raise UsageError(msg)
+        else:
+            await _start(request, wanted, json=json)
+
+    perform(work())
 
 
-async def _start(request: Any, *, json: bool) -> None:
+def _check_alone(request: Any, wanted: JobType | None) -> None:
+    if own := typed(request):
+        msg = f"{own[0]} does not go with --definition, which says all of that itself"
+        raise UsageError(msg)
+    if wanted not in {None, JobType.SCHEDULED}:
+        msg = f"--type {wanted}: what a definition starts is a {JobType.SCHEDULED}"
+        raise UsageError(msg)
+
+
+async def start_definition(name: str, path: str | None, *, json: bool) -> None:
+    """Start a definition, and print its job."""
+    asked = DefinitionStart(
+        instance_id=uuid4(),
+        definition=DefinitionName(name=name, path=path),
+        caller=read_caller(),
+    )
+    service = client()
+    job = await service.definitions.start(asked)
+    show_started(job, json=json)
+    if [child.transport for child in job.children or ()] == ["local"]:
+        await _ask_if_asked(service, job)
+
+
+async def _start(request: Any, wanted: JobType | None, *, json: bool) -> None:
     built: StartRequest = request(durable_by_default=True)
+    if wanted not in {None, built.type}:
+        msg = f"--type {wanted}: {_WHAT_MAKES[wanted or JobType.BACKGROUND]}"
+        raise UsageError(msg)
     service = client()
     job = await service.start(built)
     show_started(job, json=json)

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from remjobs.controller.definitions import definition_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
@@ -82,6 +83,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
             service.resume(body["selectors"], _caller(body), states=_states(body)),
         ),
         "answer": lambda body: _jobs(_answered(service, body)),
+        **definition_verbs(service.definitions),
     }
     long = {
         "stop": lambda body: _once(_jobs(_stop(service, body))),

@@ -28,6 +28,7 @@ from remjobs.controller.paths import Paths
 from remjobs.controller.peer import peer_uid
 from remjobs.controller.protocol import API, BUILD
 from remjobs.engine.engine import Engine
+from remjobs.engine.schedule import Schedule
 from remjobs.errors import RemjobsError
 from remjobs.model.wire import dumps
 from remjobs.settings import Settings
@@ -62,7 +63,7 @@ async def serve(settings: Settings, paths: Paths, listener: socket.socket) -> No
     """Serve until idle or told to leave. A store that cannot be used is told to clients."""
     try:
         async with open_engine(settings) as (engine, service):
-            process = _Process(engine, paths, settings.idle_timeout)
+            process = _Process(engine, service.schedule, paths, settings.idle_timeout)
             app = create_app(service, process.host())
             await process.serve(app, listener)
     except RemjobsError as exc:
@@ -73,8 +74,15 @@ async def serve(settings: Settings, paths: Paths, listener: socket.socket) -> No
 class _Process:
     """The running server: who is connected, and when it may leave."""
 
-    def __init__(self, engine: Engine, paths: Paths, idle_timeout: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        schedule: Schedule,
+        paths: Paths,
+        idle_timeout: float,
+    ) -> None:
         self._engine = engine
+        self._schedule = schedule
         self._paths = paths
         self._idle_timeout = idle_timeout
         self._started = time.time()
@@ -108,7 +116,7 @@ class _Process:
             if self._engine.failed.is_set():
                 _log.critical("leaving: the store cannot be used")
                 self._leave()
-            if self._engine.is_busy or self._connections():
+            if self._engine.is_busy or self._schedule.is_needed or self._connections():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > self._idle_timeout:
                 self._leave()
@@ -125,6 +133,7 @@ class _Process:
             "socket": str(self._paths.socket),
             "uptime": round(time.time() - self._started, 3),
             "busy_jobs": list(self._engine.busy_jobs),
+            "waits_for_definitions": self._schedule.is_needed,
             "trouble": self._engine.store.trouble,
         }
 

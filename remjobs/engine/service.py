@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from remjobs.engine.clean import clean
+from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
 from remjobs.engine.parts import by_job, on_hosts, shown
@@ -18,6 +19,7 @@ from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
 from remjobs.engine.remove import remove
 from remjobs.engine.retry import to_retry
+from remjobs.engine.schedule import Schedule
 from remjobs.engine.select import Selected, concerns_children, select
 from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
@@ -45,6 +47,7 @@ from remjobs.model.state import JobState
 from remjobs.model.work import Command, Work
 from remjobs.service import Event
 from remjobs.store.base import NewJob
+from remjobs.store.definitions import Firing
 from remjobs.transports.base import Transport
 
 __all__ = ["EngineService"]
@@ -62,27 +65,39 @@ class EngineService:
         """Serve this engine; without a named inventory, look at the default one."""
         self._engine = engine
         self._default_inventory = default_inventory
+        self.schedule = Schedule(engine, self._begin)
+        """Fires definitions, while its ``followed`` context lasts."""
+        self.definitions = EngineDefinitions(engine, self._plan, self._begin, self.schedule)
 
     async def start(self, request: StartRequest) -> Job:
         """Resolve the hosts, refuse what cannot work, store the job and begin it."""
+        return await self._begin(request)
+
+    async def _begin(self, request: StartRequest, firing: Firing | None = None) -> Job:
+        selection = await self._plan(request)
+        new = NewJob(
+            instance_id=request.instance_id,
+            name=request.name,
+            type=request.type if firing is None else JobType.SCHEDULED,
+            location=fold(host.name for host in selection.hosts),
+            throttle_limit=request.throttle_limit,
+            pace=request.pace,
+            work=request.work,
+            caller=request.caller,
+            hosts=selection.hosts,
+            warnings=selection.warnings,
+            firing=firing,
+        )
+        return await self._engine.store.job(await self._engine.start(new))
+
+    async def _plan(self, request: StartRequest) -> Selection:
+        """Return the hosts, refusing before anything starts what cannot work there."""
         selection = await self._selection(request.targets, request.caller, request.credential)
         hosts = tuple(_connected(host, request.connection) for host in selection.hosts)
         transports = self._engine.transports(request.caller)
         for host in hosts:
             transports(host.transport).check(host, request.work)
-        new = NewJob(
-            instance_id=request.instance_id,
-            name=request.name,
-            type=JobType.BACKGROUND if request.targets is None else JobType.REMOTE,
-            location=fold(host.name for host in hosts),
-            throttle_limit=request.throttle_limit,
-            pace=request.pace,
-            work=request.work,
-            caller=request.caller,
-            hosts=hosts,
-            warnings=selection.warnings,
-        )
-        return await self._engine.store.job(await self._engine.start(new))
+        return replace(selection, hosts=hosts)
 
     async def retry(self, request: RetryRequest) -> Job:
         """Start a new job with the same work on hosts of an earlier one."""

@@ -20,6 +20,9 @@ class JobType(StrEnum):
     BACKGROUND = "BackgroundJob"
     """Local work: one child, ``localhost``."""
     REMOTE = "RemoteJob"
+    """Work on hosts: one child each."""
+    SCHEDULED = "ScheduledJob"
+    """What a definition started, by a trigger or by hand."""
 
 
 class ReasonKind(StrEnum):
@@ -112,6 +115,8 @@ class Job:
     throttle_limit: int = 32
     retry_of: int | None = None
     """The job whose hosts this one tries again."""
+    definition: str | None = None
+    """Path and name of the definition that it is an instance of."""
     counts: Mapping[JobState, int] = field(default_factory=dict)
     children: tuple[Child, ...] | None = None
     """In inventory order; None where only the parent was asked for."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.host import Host, SshOptions, check_user_name
+from remjobs.model.job import JobType
 from remjobs.model.pace import Pace
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
@@ -117,6 +118,11 @@ class StartRequest:
     throttle_limit: int = DEFAULT_THROTTLE
     pace: Pace = Pace()
     caller: Caller = Caller()
+
+    @property
+    def type(self) -> JobType:
+        """The type that its job has, if no definition starts it."""
+        return JobType.BACKGROUND if self.targets is None else JobType.REMOTE
 
     def __post_init__(self) -> None:
         """Refuse what can never run."""

@@ -16,6 +16,7 @@ import msgspec
 from remjobs.errors import UsageError
 from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
+from remjobs.model.trigger import KINDS, Trigger
 
 __all__ = [
     "child_json",
@@ -56,10 +57,24 @@ def decode(value: object, into: type[T]) -> T:
         UsageError: The value has not the shape of the type.
     """
     try:
-        return msgspec.convert(value, into)
+        return msgspec.convert(value, into, dec_hook=_trigger)
     except msgspec.ValidationError as exc:
         msg = f"not a {into.__name__}: {exc}"
         raise UsageError(msg) from exc
+
+
+def _trigger(into: type, value: Any) -> object:
+    """Rebuild a trigger: the one type of ours that has several classes."""
+    if into is not Trigger:
+        if isinstance(value, into):
+            return value
+        msg = f"not a {into.__name__}"
+        raise ValueError(msg)
+    kind = str(value.get("kind")) if isinstance(value, dict) else ""
+    if kind not in KINDS:
+        msg = f"no trigger {kind!r}; there are: {', '.join(KINDS)}"
+        raise ValueError(msg)
+    return msgspec.convert(value, KINDS[kind])
 
 
 def child_json(child: Child) -> dict[str, Any]:

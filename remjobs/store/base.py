@@ -21,6 +21,7 @@ from remjobs.model.record import Record, Stream
 from remjobs.model.request import Caller
 from remjobs.model.state import Request
 from remjobs.model.work import Work
+from remjobs.store.definitions import DefinitionStore, Firing
 
 __all__ = ["Entry", "NewJob", "Piece", "Positions", "Store", "StoredJob"]
 
@@ -43,6 +44,8 @@ class NewJob:
     warnings: tuple[str, ...] = ()
     retry_of: int | None = None
     pace: Pace = Pace()
+    firing: Firing | None = None
+    """The definition it is an instance of; it is entered in that one's history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,11 @@ class Store(Protocol):
     @property
     def trouble(self) -> str | None:
         """What keeps the store from writing just now, such as a full disk."""
+        ...
+
+    @property
+    def definitions(self) -> DefinitionStore:
+        """What keeps the definitions."""
         ...
 
     async def add(self, new: NewJob) -> tuple[StoredJob, bool]:

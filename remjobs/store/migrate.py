@@ -10,7 +10,7 @@ from remjobs.errors import StoreDamaged
 
 __all__ = ["HEAD", "migrate", "revision"]
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest revision in migrations/versions."""
 
 

@@ -37,6 +37,7 @@ from remjobs.store.rows import (
     new_job_values,
     reason_of,
 )
+from remjobs.store.sql_definitions import SqlDefinitions, enter_started
 from remjobs.store.tables import children, jobs, owner, sequence, works
 from remjobs.store.writer import Begin, Writer
 
@@ -64,6 +65,7 @@ class SqlStore:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._closed_cleanly = closed_cleanly
         self._hosts: dict[int, dict[int, str]] = {}
+        self.definitions = SqlDefinitions(partial(self._writer.write, _CATALOG), self._read)
 
     @classmethod
     async def open(cls, folder: Path) -> SqlStore:
@@ -332,6 +334,8 @@ def _add(new: NewJob, connection: Connection) -> tuple[int, bool]:
     connection.execute(insert(jobs).values(new_job_values(job_id, new)))
     connection.execute(insert(works).values(job_id=job_id, work=dumps(new.work)))
     connection.execute(insert(children), rows)
+    if new.firing is not None:
+        enter_started(connection, new.firing, job_id)
     return job_id, True
 
 

@@ -20,7 +20,9 @@ from sqlalchemy import (
 __all__ = [
     "catalog",
     "children",
+    "definitions",
     "fence",
+    "firings",
     "jobs",
     "output",
     "outputs",
@@ -64,6 +66,8 @@ jobs = Table(
     Column("caller", JSON, nullable=False),
     Column("retry_of", Integer),
     Column("pace", JSON),
+    Column("definition_id", String(36), index=True),
+    Column("definition", Text),
 )
 
 works = Table(
@@ -103,6 +107,39 @@ children = Table(
 """The ledger. ``positions`` and ``ends`` map a stream to a sequence number: what
 was received of it, and, once the child has ended, its last record. Times are
 seconds since the epoch. ``acknowledged``: the host said that it has the work."""
+
+definitions = Table(
+    "definitions",
+    catalog,
+    Column("id", String(36), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("shown", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("settled_until", Float, nullable=False),
+    Column("start", LargeBinary, nullable=False),
+)
+"""``key`` is path and name without case. ``shown`` is the Definition, ``start`` the request
+that starts an instance. What was due up to ``settled_until`` is in the history."""
+
+firings = Table(
+    "firings",
+    catalog,
+    Column("id", Integer, primary_key=True),
+    Column(
+        "definition_id",
+        String(36),
+        ForeignKey("definitions.id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    Column("instance_id", String(36), nullable=False),
+    Column("due", Float, nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("job_id", Integer),
+    Column("times", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    UniqueConstraint("definition_id", "instance_id"),
+)
+"""The history of each definition, and the queue of what is to be started."""
 
 outputs = MetaData()
 

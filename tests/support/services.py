@@ -70,7 +70,7 @@ class Lab:
 async def engine_lab(folder):
     """Ask the engine's service itself."""
     fleet = MemoryTransport()
-    async with memory_engine(folder, fleet) as (engine, service):
+    async with memory_engine(folder, fleet) as (engine, service), service.schedule.followed():
         yield Lab(fleet, engine, Jobs(service))
 
 
@@ -80,7 +80,7 @@ async def client_lab(folder):
     fleet = MemoryTransport()
     paths = Paths(folder)
     lock = lifecycle.take_lock(paths)
-    async with memory_engine(folder, fleet) as (engine, service):
+    async with memory_engine(folder, fleet) as (engine, service), service.schedule.followed():
         host = Host(status=dict, leave=lambda: None, bound=lambda: ())
         server = _server(create_app(service, host))
         listener = lifecycle._listen(paths.socket)

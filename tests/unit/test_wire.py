@@ -56,6 +56,7 @@ def test_a_job_has_the_documented_keys_and_no_others():
         *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "location"),
         *("command", "status_message", "begin_time", "end_time", "throttle_limit", "counts"),
         "children",
+        "definition",
         "retry_of",
     }
     assert shown["counts"] == {"Failed": 1}

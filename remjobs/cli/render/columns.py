@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 from remjobs.cli.render.text import escape
 
-__all__ = ["fit", "print_rows"]
+__all__ = ["fit", "local_time", "print_properties", "print_rows"]
 
 _READABLE: Final = 14
 """Characters that a column which is cut keeps as long as there is room."""
@@ -38,6 +39,17 @@ def print_rows(
         _print_table(columns, safe, (*shrinks, *wraps), wraps, style)
     else:
         _print_plain(columns, safe)
+
+
+def print_properties(properties: Sequence[tuple[str, str]]) -> None:
+    """Print names and values, one a line; a value's further lines stand below it."""
+    for name, value in properties:
+        print(f"{name:<15}: {escape(value)}".replace("\n", "\n" + " " * 17).rstrip())
+
+
+def local_time(moment: datetime | None) -> str:
+    """Return a moment on our clock, to the second."""
+    return moment.astimezone().isoformat(sep=" ", timespec="seconds") if moment else ""
 
 
 def _print_plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

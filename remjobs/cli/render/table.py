@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Final
 
-from remjobs.cli.render.columns import print_rows
+from remjobs.cli.render.columns import local_time, print_properties, print_rows
 from remjobs.cli.render.groups import groups, shorten
-from remjobs.cli.render.text import escape
 from remjobs.model.job import Child, Job
 from remjobs.model.state import JobState
 
@@ -20,7 +18,7 @@ _CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
 _GROUP_COLUMNS: Final = ("Count", "State", "Exit", "HasMoreData", "Hosts", "Reason")
 _READABLE: Final = 40
 """Children that a terminal shows one by one."""
-_IF_ANY: Final = frozenset({"RetryOf"})
+_IF_ANY: Final = frozenset({"RetryOf", "Definition"})
 """Properties that few jobs have."""
 _COLOURS: Final = {
     JobState.COMPLETED: "green",
@@ -89,8 +87,7 @@ def print_details(item: Job | Child, *, every_child: bool = True) -> None:
 
     Without ``every_child`` a terminal shows many children in groups.
     """
-    for name, value in _details(item):
-        print(f"{name:<15}: {escape(value)}".replace("\n", "\n" + " " * 17).rstrip())
+    print_properties(_details(item))
     if not (isinstance(item, Job) and item.children):
         return
     print()
@@ -113,8 +110,8 @@ def _details(item: Job | Child) -> list[tuple[str, str]]:
         ("Command", item.command),
         ("StatusMessage", item.status_message),
         ("JobStateInfo", _state_info(item)),
-        ("PSBeginTime", _local(item.begin_time)),
-        ("PSEndTime", _local(item.end_time)),
+        ("PSBeginTime", local_time(item.begin_time)),
+        ("PSEndTime", local_time(item.end_time)),
         *own,
     ]
     return [(name, value) for name, value in properties if value or name not in _IF_ANY]
@@ -125,6 +122,7 @@ def _of_job(job: Job) -> list[tuple[str, str]]:
     return [
         ("ThrottleLimit", str(job.throttle_limit)),
         ("RetryOf", "" if job.retry_of is None else str(job.retry_of)),
+        ("Definition", job.definition or ""),
         ("ChildJobs", f"{_ids(job.children or ())}: {counts}".removeprefix(": ")),
     ]
 
@@ -167,10 +165,6 @@ def _why(child: Child) -> str:
     reason = child.reason.message.removeprefix(f"{child.host}: ") if child.reason else ""
     message = "" if child.status_message == reason else child.status_message
     return "; ".join(filter(None, [reason, message]))
-
-
-def _local(time: datetime | None) -> str:
-    return time.astimezone().isoformat(sep=" ", timespec="seconds") if time else ""
 
 
 def _style(cell: str) -> str:
