@@ -206,8 +206,14 @@ class MemorySession:
         kept.executions = 1
         return self._execution(MemoryExecution(self._behaviour, kept, work.input))
 
-    async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> MemoryExecution:
+    async def adopt(
+        self,
+        key: UUID,
+        work: Work,
+        offsets: Mapping[Stream, int],
+    ) -> MemoryExecution:
         """Follow durable work from these offsets."""
+        del work
         kept = self._behaviour.kept.get(key)
         if kept is None:
             msg = "the work did not begin on this host"

@@ -15,6 +15,7 @@ from remjobs.cli.run import Fold, Output, Raw
 from remjobs.errors import UsageError
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
+from remjobs.model.record import Stream
 from remjobs.model.request import JobQuery, ReceiveOptions
 from remjobs.model.state import JobState
 from remjobs.service import JobService
@@ -99,7 +100,7 @@ async def _receive(
     following = replace(options, events=options.wait)
     await show(
         service.receive(selectors, following),
-        printer(form, labelled=labelled, raw=raw),
+        printer(form, labelled=labelled, raw=raw, progress=Stream.PROGRESS in options.streams),
         Progress(", ".join(selectors), children if options.wait else ()),
         lambda child: _tell(child, everything=options.events),
     )

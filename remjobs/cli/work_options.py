@@ -69,6 +69,14 @@ Input = Annotated[
     str | None,
     typer.Option("--input", metavar="FILE", help="Standard input of the work; - is ours."),
 ]
+RunAs32 = Annotated[
+    bool,
+    typer.Option("--run-as-32", help="The 32-bit PowerShell of a 64-bit Windows host."),
+]
+PsVersion = Annotated[
+    str | None,
+    typer.Option("--ps-version", metavar="V", help="PowerShell of this version: 5.1, 7 ..."),
+]
 Name = Annotated[str | None, typer.Option("--name", help="The job's name. [default: Job<ID>]")]
 Shell = Annotated[
     str | None,
@@ -129,6 +137,8 @@ def build_request(
     name: Name = None,
     throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
     shell: Shell = None,
+    run_as_32: RunAs32 = False,
+    ps_version: PsVersion = None,
     cwd: Cwd = None,
     env: Env = None,
     output_limit: OutputLimit = f"{DEFAULT_OUTPUT_LIMIT // 1024**2}M",
@@ -174,6 +184,8 @@ def build_request(
         durable=durable_by_default if durable is None else durable,
         reconnect_for=reconnect_for,
         timeout=timeout,
+        run_as_32=run_as_32,
+        ps_version=ps_version,
     )
     connection = connection_of(
         user=user,

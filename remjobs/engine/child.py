@@ -446,7 +446,7 @@ class ChildRun:
         async with _closing(session):
             try:
                 self._stored = await self._ledger.offsets(self.child)
-                execution = await session.adopt(self._entry.key, self._stored)
+                execution = await session.adopt(self._entry.key, self._work, self._stored)
             except HostFailure as exc:
                 raise _NotNow(str(exc)) from exc
             except OutcomeUnknown as exc:

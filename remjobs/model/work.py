@@ -17,6 +17,8 @@ DEFAULT_OUTPUT_LIMIT: Final = 64 * 1024 * 1024
 
 DEFAULT_RECONNECT: Final = 600.0
 """Seconds for which a host that was lost is sought."""
+PS_VERSIONS: Final = ("2.0", "3.0", "4.0", "5.0", "5.1", "7")
+"""Versions of PowerShell that can be asked for: Windows PowerShell, and pwsh."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -86,6 +88,10 @@ class Work:
     """Run apart from the connection, and be found again after it was cut."""
     reconnect_for: float = DEFAULT_RECONNECT
     """Seconds for which a host that was lost is sought, if the work is durable."""
+    run_as_32: bool = False
+    """Run with the 32-bit PowerShell of a 64-bit Windows host."""
+    ps_version: str | None = None
+    """Run with this version of PowerShell, one of ``PS_VERSIONS``."""
     timeout: float | None = None
     """Seconds after its begin when work that still runs is stopped and has failed."""
 
@@ -107,13 +113,18 @@ class Work:
         if self.initialization is not None and "\0" in self.initialization:
             msg = "the initialization cannot hold a NUL byte"
             raise UsageError(msg)
+        self._check_ways()
+
+    def _check_ways(self) -> None:
         if self.shell is not None and not self.shell.strip():
             msg = "the shell's name is empty"
             raise UsageError(msg)
         if self.output_limit < 0 or self.stop_grace < 0 or self.reconnect_for < 0:
             msg = "the output limit, the stop grace and the reconnect time cannot be negative"
             raise UsageError(msg)
-
+        if self.ps_version is not None and self.ps_version not in PS_VERSIONS:
+            msg = f"--ps-version {self.ps_version}: there are {', '.join(PS_VERSIONS)}"
+            raise UsageError(msg)
         if self.timeout is not None and self.timeout <= 0:
             msg = f"the time-out is {self.timeout:g} s; it must be above 0"
             raise UsageError(msg)

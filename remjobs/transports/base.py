@@ -255,8 +255,8 @@ class Session(Protocol):
         """
         ...
 
-    async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> Execution:
-        """Go on with durable work started earlier, from these offsets (bytes).
+    async def adopt(self, key: UUID, work: Work, offsets: Mapping[Stream, int]) -> Execution:
+        """Go on with this durable work, started earlier, from these offsets (bytes).
 
         Raises:
             NeverStarted: The host knows nothing of this key.

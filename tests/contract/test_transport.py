@@ -14,6 +14,8 @@ from remjobs.model.work import Command, Work
 from remjobs.testing import MemoryHost, MemoryTransport
 from remjobs.transports.base import Exited, Lost, NeverStarted, Signaled, Unknown
 from remjobs.transports.local import LocalTransport
+from remjobs.transports.powershell.invocation import raw_offsets
+from remjobs.transports.powershell.streams import PowerShellExecution
 from remjobs.transports.ssh import SshTransport
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
@@ -50,15 +52,38 @@ class Place:
         return self.host(name), Work(command=Command(text=WORKS[name][0]), **more)
 
 
+class WithStreams:
+    """A transport whose executions are taken for PowerShell's."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    async def connect(self, host, credential):
+        return WithStreams(await self.inner.connect(host, credential))
+
+    async def start(self, key, work):
+        return PowerShellExecution(await self.inner.start(key, work), {})
+
+    async def adopt(self, key, work, offsets):
+        inner = await self.inner.adopt(key, work, raw_offsets(offsets))
+        return PowerShellExecution(inner, offsets)
+
+
 @pytest.fixture(params=[False, True], ids=["attached", "durable"])
 def durable(request):
     """Both ways to run."""
     return request.param
 
 
-@pytest.fixture(params=["memory", "local", "ssh"])
+@pytest.fixture(params=["memory", "streams", "local", "ssh"])
 def place(request):
     """Each transport in turn."""
+    if request.param == "streams":
+        transport = MemoryTransport({name: host for name, (_, host) in WORKS.items()})
+        return Place(WithStreams(transport), transport.host)
     if request.param == "memory":
         transport = MemoryTransport({name: host for name, (_, host) in WORKS.items()})
         return Place(transport, transport.host)
@@ -212,10 +237,10 @@ async def read(execution):
 
 async def test_a_key_that_never_began_is_known_as_such(place):
     """Then it may safely be started."""
-    host, _ = place.work("silence")
+    host, work = place.work("silence", durable=True)
     session = await place.transport.connect(host, None)
     with pytest.raises(NeverStarted):
-        await session.adopt(uuid4(), {OUT: 0})
+        await session.adopt(uuid4(), work, {OUT: 0})
     await session.close()
 
 
@@ -228,7 +253,7 @@ async def test_ended_work_is_adopted_at_the_exact_byte(place, offsets):
     await read(await first.start(key, work))
     await first.close()
     second = await place.transport.connect(host, None)
-    streams, outcome = await read(await second.adopt(key, offsets))
+    streams, outcome = await read(await second.adopt(key, work, offsets))
     await second.close()
     assert streams == {OUT: b"ac\xff\n"[offsets.get(OUT, 0) :], ERR: b"b"[offsets.get(ERR, 0) :]}
     assert outcome == Exited(0)
@@ -240,9 +265,9 @@ async def test_running_work_is_adopted_and_stopped(place):
     session, _, listening = await begun(place, key, durable=True)
     await session.close()
     await asyncio.wait_for(listening, 5)
-    host, _ = place.work("endless")
+    host, work = place.work("endless", durable=True)
     again = await place.transport.connect(host, None)
-    execution = await again.adopt(key, {OUT: 6})
+    execution = await again.adopt(key, work, {OUT: 6})
     reading = asyncio.create_task(read(execution))
     assert (await execution.suspend()).confirmed
     assert (await execution.resume()).confirmed
@@ -270,7 +295,7 @@ async def test_released_work_is_not_known_any_more_and_never_runs_again(place):
     execution = await session.start(key, work)
     await read(execution)
     await execution.release()
-    for late in (await session.adopt(key, {}), await session.start(key, work)):
+    for late in (await session.adopt(key, work, {}), await session.start(key, work)):
         assert isinstance((await read(late))[1], Unknown)
     await session.close()
 

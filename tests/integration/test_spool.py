@@ -26,6 +26,7 @@ from remjobs.transports.posix.programs import durable
 from remjobs.transports.ssh import SshTransport
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
+NAMED = Work(command=Command(text="whatever it was"), durable=True)
 SHELLS = ["dash", "bash", "busybox", "mksh", "ksh93"]
 
 
@@ -158,13 +159,13 @@ async def test_a_cut_is_made_good_on_every_shell(shell, tmp_path):
     for offset, rest in ((2, b"e\ntwo\n"), (8, b"")):
         session = await transport.connect(shell.host(), None)
         streams = b""
-        execution = await session.adopt(key, {OUT: offset})
+        execution = await session.adopt(key, NAMED, {OUT: offset})
         async for chunk in execution:
             streams += chunk.data
         assert (streams, await execution.outcome()) == (rest, Exited(5))
         if offset == 8:
             await execution.release()
-            assert isinstance((await ended(await session.adopt(key, {})))[0], Unknown)
+            assert isinstance((await ended(await session.adopt(key, NAMED, {})))[0], Unknown)
         await session.close()
 
 
@@ -285,7 +286,7 @@ async def test_an_outcome_that_was_swept_is_not_known_and_not_run_again(sshd, tm
     await ended(await session.start(key, work), release=False)
     report = await session.sweep(0)
     assert report.swept >= 1
-    for late in (await session.adopt(key, {}), await session.start(key, work)):
+    for late in (await session.adopt(key, NAMED, {}), await session.start(key, work)):
         outcome = (await ended(late, release=False))[0]
         assert isinstance(outcome, Unknown)
         assert "swept" in outcome.message
@@ -438,7 +439,7 @@ async def test_a_host_without_setsid_has_another_way_or_says_so(make_sshd, tmp_p
     sshd.kill_connections()
     await session.close()
     again = await SshTransport(Caller()).connect(host, None)
-    outcome, out, _ = await ended(await again.adopt(key, {OUT: 6}), release=False, begin=6)
+    outcome, out, _ = await ended(await again.adopt(key, NAMED, {OUT: 6}), release=False, begin=6)
     await again.close()
     assert outcome == Exited(0)
     own_session = len(set(out.split())) == 1

@@ -132,8 +132,8 @@ async def test_a_host_that_hangs_up_each_time_is_not_asked_without_end(lab, monk
     await until(lambda: host.kept, "it runs")
     adopt = MemorySession.adopt
 
-    async def hang_up(session, key, offsets):
-        execution = await adopt(session, key, offsets)
+    async def hang_up(session, key, work, offsets):
+        execution = await adopt(session, key, work, offsets)
         execution.abandon()
         return execution
 

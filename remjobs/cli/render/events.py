@@ -13,7 +13,7 @@ from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.progress import Progress
 from remjobs.cli.render.text import TextRenderer, escape
 from remjobs.model.job import Child
-from remjobs.model.record import Record
+from remjobs.model.record import Record, Stream
 from remjobs.model.wire import event_json, record_json
 from remjobs.service import Event
 
@@ -64,8 +64,35 @@ class _JsonLines:
         """Hold nothing back."""
 
 
-def printer(form: OutputForm, *, labelled: bool, raw: bool) -> Printer:
-    """Return what prints records in this form."""
+class _WithoutProgress:
+    """Leaves out Progress records: in text they are noise, unless they are asked for."""
+
+    def __init__(self, printer: Printer) -> None:
+        self._printer = printer
+
+    def record(self, record: Record) -> None:
+        if record.stream is not Stream.PROGRESS:
+            self._printer.record(record)
+
+    def finish(self) -> None:
+        self._printer.finish()
+
+
+def printer(form: OutputForm, *, labelled: bool, raw: bool, progress: bool = False) -> Printer:
+    """Return what prints records in this form.
+
+    Args:
+        form: For people, or for programs, which get every record.
+        labelled: Put the host's name before each line of text.
+        raw: Escape nothing.
+        progress: Show people the Progress records too.
+    """
+    chosen = _printer(form, labelled=labelled, raw=raw)
+    for_people = form in {OutputForm.TEXT, OutputForm.FOLD}
+    return _WithoutProgress(chosen) if for_people and not progress else chosen
+
+
+def _printer(form: OutputForm, *, labelled: bool, raw: bool) -> Printer:
     match form:
         case OutputForm.FOLD:
             return _Fold(raw=raw)

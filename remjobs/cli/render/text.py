@@ -15,6 +15,13 @@ _DANGEROUS: Final = re.compile(
 )
 """C0 but tab and newline, DEL, C1, and the controls of bidirectional text."""
 
+_WORDS: Final = {
+    Stream.WARNING: b"WARNING: ",
+    Stream.VERBOSE: b"VERBOSE: ",
+    Stream.DEBUG: b"DEBUG: ",
+    Stream.PROGRESS: b"PROGRESS: ",
+}
+
 
 def escape(text: str) -> str:
     r"""Show control characters as ``\x1b`` and the like, so that none acts on a terminal."""
@@ -31,6 +38,7 @@ class TextRenderer:
 
     A line that has not ended waits for its end. What goes to a terminal is
     decoded and escaped; what goes to a file or pipe stays as the host sent it.
+    Records of PowerShell's own streams are told by its words, such as ``WARNING:``.
     """
 
     def __init__(self, *, labelled: bool, raw: bool = False) -> None:
@@ -48,14 +56,14 @@ class TextRenderer:
     def record(self, record: Record) -> None:
         """Write a record, as far as its lines have ended."""
         target = self._target(record.stream)
-        if not self._labelled and not target.escapes:
+        if not (self._labelled or target.escapes or record.stream in _WORDS):
             target.write(record.data)
             return
         key = (record.child_id, record.stream)
         data = self._held.pop(key, ("", b""))[1] + record.data
         *lines, rest = data.split(b"\n")
         if lines:
-            label = self._label(record.host)
+            label = self._label(record.host, record.stream)
             target.write(b"".join(label + target.shown(line) + b"\n" for line in lines))
         if rest:
             self._held[key] = (record.host, rest)
@@ -65,11 +73,12 @@ class TextRenderer:
         for (_, stream), (host, rest) in self._held.items():
             target = self._target(stream)
             end = b"\n" if self._labelled or target.escapes else b""
-            target.write(self._label(host) + target.shown(rest) + end)
+            target.write(self._label(host, stream) + target.shown(rest) + end)
         self._held.clear()
 
-    def _label(self, host: str) -> bytes:
-        return f"{host}: ".encode() if self._labelled else b""
+    def _label(self, host: str, stream: Stream) -> bytes:
+        label = f"{host}: ".encode() if self._labelled else b""
+        return label + _WORDS.get(stream, b"")
 
     def _target(self, stream: Stream) -> _Target:
         return self._out if stream is Stream.OUTPUT else self._err

@@ -26,6 +26,7 @@ from remjobs.errors import UsageError
 from remjobs.model.record import Stream
 from remjobs.model.work import Script, Work
 from remjobs.transports.posix.channel import Launch
+from remjobs.transports.powershell import invocation as powershell
 
 __all__ = [
     "KEY_VARIABLE",
@@ -38,6 +39,7 @@ __all__ = [
     "greeter",
     "initialization_mark",
     "marker",
+    "runs_powershell",
     "sweeper",
 ]
 
@@ -63,8 +65,6 @@ _INLINE_FLAG: Final = {
     "lua": "-e",
     "Rscript": "-e",
     "php": "-r",
-    "pwsh": "-Command",
-    "powershell": "-Command",
 }
 _POSIX_SHELLS: Final = frozenset(
     {"sh", "ash", "bash", "busybox", "dash", "ksh", "ksh93", "mksh", "zsh"},
@@ -242,9 +242,19 @@ def _preparation(work: Work, refuse: Refuse) -> list[bytes]:
     if program != "/bin/sh":
         check = b"command -v -- %s >/dev/null" % _quote(program)
         steps.append(check + b" || " + refuse(f"no such interpreter: {program}"))
-    if work.script is not None:
-        steps.extend(_script_file(work.script, refuse))
+    if (file := _file(work)) is not None:
+        steps.extend(_script_file(file, refuse))
     return steps
+
+
+def _file(work: Work) -> Script | None:
+    """Return what the interpreter reads on descriptor 3, if anything."""
+    return powershell.payload(work) if runs_powershell(work) else work.script
+
+
+def runs_powershell(work: Work) -> bool:
+    """Whether PowerShell runs this work on a POSIX host."""
+    return powershell.is_powershell(_interpreter(work)[0])
 
 
 def _path(directory: str) -> bytes:
@@ -273,7 +283,7 @@ def _become(work: Work, failed: bytes, after: bytes = b":") -> bytes:
         after: What is done once it has not failed.
     """
     words = [_quote(word) for word in _words(work)]
-    if work.initialization is not None:
+    if work.initialization is not None and not runs_powershell(work):
         at = 1 + words.index(b"-c")
         words[at] = _quote_bytes(_initialized(work, failed, after))
     return b"exec " + b" ".join(words) + _script_input(work)
@@ -301,9 +311,12 @@ def check(work: Work) -> None:
     Raises:
         UsageError: It names the thing and what to do.
     """
-    name = _interpreter(work)[0].rpartition("/")[2]
-    if work.initialization is not None and name not in _POSIX_SHELLS:
-        known = ", ".join(sorted(_POSIX_SHELLS))
+    program = _interpreter(work)[0]
+    powershell.check(work, program)
+    name = program.rpartition("/")[2]
+    can_go_on = name in _POSIX_SHELLS or powershell.is_powershell(program)
+    if work.initialization is not None and not can_go_on:
+        known = ", ".join([*sorted(_POSIX_SHELLS), "pwsh"])
         msg = f"--init needs a shell that can go on after it ({known}), not {name}"
         raise UsageError(msg)
 
@@ -315,6 +328,8 @@ def initialization_mark(key: UUID) -> bytes:
 
 def _words(work: Work) -> list[str]:
     interpreter = _interpreter(work)
+    if runs_powershell(work):
+        return [*interpreter, *powershell.WORDS]
     if work.script is not None and work.initialization is not None:
         return [*interpreter, "-c", "", work.script.name, *work.arguments]
     if work.script is not None:
@@ -360,7 +375,7 @@ def _script_file(script: Script, refuse: Refuse) -> list[bytes]:
 
 
 def _script_input(work: Work) -> bytes:
-    return b" 3<&3" if work.script is not None else b""
+    return b" 3<&3" if _file(work) is not None else b""
 
 
 def _quote(word: str) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -26,7 +27,15 @@ from remjobs.transports.posix.attached import AttachedExecution
 from remjobs.transports.posix.channel import Channel, Launch, OpenBeside, OpenChannel, said_by
 from remjobs.transports.posix.control import SPOOLED, Controls
 from remjobs.transports.posix.durable import DurableExecution
-from remjobs.transports.posix.programs import adopt, attached, durable, greeter, sweeper
+from remjobs.transports.posix.programs import (
+    adopt,
+    attached,
+    durable,
+    greeter,
+    runs_powershell,
+    sweeper,
+)
+from remjobs.transports.powershell.invocation import raw_offsets
 
 __all__ = ["PosixSession"]
 
@@ -92,21 +101,23 @@ class PosixSession:
             word = uuid4().hex
             channel = await self._open_channel(durable(key, word, work))
             execution = DurableExecution(key, word, channel, self._beside, sweep=self._sweep)
-            return await self._followed(execution)
+            return _with_streams(await self._followed(execution), work)
         channel = await self._open_channel(attached(key, work))
         feeding = asyncio.create_task(_feed(channel, work.input))
         self._feeding.add(feeding)
         feeding.add_done_callback(self._feeding.discard)
         initialized = work.initialization is not None
-        return AttachedExecution(key, channel, self._beside, initialized=initialized)
+        hanging = AttachedExecution(key, channel, self._beside, initialized=initialized)
+        return _with_streams(hanging, work)
 
-    async def adopt(self, key: UUID, offsets: Mapping[Stream, int]) -> Execution:
+    async def adopt(self, key: UUID, work: Work, offsets: Mapping[Stream, int]) -> Execution:
         """Follow work that was started durably."""
+        raw = raw_offsets(offsets) if runs_powershell(work) else offsets
         word = uuid4().hex
         try:
-            channel = await self._open_channel(adopt(key, word, offsets))
-            execution = DurableExecution(key, word, channel, self._beside, offsets=offsets)
-            return await self._followed(execution)
+            channel = await self._open_channel(adopt(key, word, raw))
+            execution = DurableExecution(key, word, channel, self._beside, offsets=raw)
+            return _with_streams(await self._followed(execution), work, offsets)
         except OutcomeUnknown as exc:
             raise HostFailure(ReasonKind.UNREACHABLE, str(exc)) from exc
 
@@ -157,6 +168,21 @@ class PosixSession:
         for execution in self._following:
             await execution.dismiss()
         await self._close()
+
+
+def _with_streams(
+    execution: Execution,
+    work: Work,
+    known: Mapping[Stream, int] = MappingProxyType({}),
+) -> Execution:
+    """Return the execution, with the streams that PowerShell has if it runs the work."""
+    if not runs_powershell(work):
+        return execution
+    from remjobs.transports.powershell.streams import (  # noqa: PLC0415 - it is heavy
+        PowerShellExecution,
+    )
+
+    return PowerShellExecution(execution, known)
 
 
 async def _feed(channel: Channel, data: bytes) -> None:

@@ -1,0 +1,1 @@
+"""PowerShell as the program that runs work: how it is called, and its streams."""

@@ -1,0 +1,109 @@
+"""A stand-in for PowerShell on a host: none can be had where these tests run.
+
+It takes the very command line, bootstrap and document that ours is called with, and
+answers as PowerShell does where standard error is no terminal: CLIXML there, text on
+standard output. The work's text is a list of its own few cmdlets, one a line.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+HEAD = (
+    '#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">'
+)
+PROGRESS = (
+    '<Obj S="progress" RefId="0"><TN RefId="0"><T>System.Management.Automation.PSCustomObject</T>'
+    '<T>System.Object</T></TN><MS><I64 N="SourceId">1</I64><PR N="Record"><AV>{}</AV><AI>0</AI>'
+    "<Nil /><PI>-1</PI><PC>-1</PC><T>Completed</T><SR>-1</SR><SD> </SD></PR></MS></Obj>"
+)
+
+
+class Shell:
+    """What PowerShell would do."""
+
+    def __init__(self):
+        self.open = False
+        self.code = 0
+
+    def err(self, text):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+    def out(self, text):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def tell(self, xml):
+        if not self.open:
+            self.err(HEAD)
+            self.open = True
+        self.err(xml)
+
+    def line(self, line, arguments):  # noqa: C901 - a table of cmdlets
+        verb, _, rest = line.strip().partition(" ")
+        text = rest.replace("$args", " ".join(arguments))
+        if verb == "Write-Output":
+            self.out(text + "\n")
+        elif verb == "Write-Error":
+            self.tell(f'<S S="Error">{escape(text)}_x000D__x000A_</S>')
+        elif verb in {"Write-Warning", "Write-Verbose", "Write-Debug"}:
+            self.tell(f'<S S="{verb[6:].lower()}">{escape(text)}</S>')
+        elif verb == "Write-Progress":
+            self.tell(PROGRESS.format(escape(text)))
+        elif verb == "Start-Sleep":
+            time.sleep(float(text))
+        elif verb == "native":
+            self.code = subprocess.run(text, shell=True, check=False).returncode  # noqa: S602
+        elif verb == "Read-Input":
+            self.out(sys.stdin.read())
+        elif verb == "Dump-Arguments":
+            self.out(json.dumps(arguments) + "\n")
+        elif verb == "throw":
+            self.tell(f'<S S="Error">{escape(text)}_x000D__x000A_</S>')
+            self.leave(1)
+        elif verb == "exit":
+            self.leave(int(text))
+        elif verb:
+            raise AssertionError(line)
+
+    def leave(self, code):
+        if self.open:
+            self.err("</Objs>")
+        sys.exit(code)
+
+
+def main():
+    *_, no_profile, non_interactive, encoded, bootstrap = sys.argv
+    assert (no_profile, non_interactive, encoded) == (
+        "-NoProfile",
+        "-NonInteractive",
+        "-EncodedCommand",
+    )
+    program = base64.b64decode(bootstrap).decode("utf-16-le")
+    for needed in ("ReadAllText('/dev/fd/3')", "ConvertFrom-Json", "@__arguments", "exit "):
+        assert needed in program, program
+    work = json.loads(Path("/dev/fd/3").read_text(encoding="utf-8"))
+    shell = Shell()
+    if work["initialization"] is not None:
+        try:
+            for line in work["initialization"].splitlines():
+                shell.line(line, [])
+        except SystemExit:
+            if path := os.environ.get("REMJOBS_INITIALIZATION"):
+                Path(path).write_text("\n", encoding="utf-8")
+            else:
+                shell.err(f"\nremjobs-{os.environ['REMJOBS_KEY']}:initialization\n")
+            raise
+    for line in work["text"].splitlines():
+        shell.line(line, work["arguments"])
+    shell.leave(shell.code)
+
+
+if __name__ == "__main__":
+    main()
