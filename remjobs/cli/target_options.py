@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from remjobs.errors import UsageError
+from remjobs.model.authentication import parse_authentication
 from remjobs.model.host import SshOptions
 from remjobs.model.request import Connection, Targets
 
 __all__ = [
     "AllowDuplicates",
+    "AuthenticationName",
     "ConnectTimeout",
     "Credential",
     "Exclude",
@@ -59,6 +61,10 @@ Port = Annotated[int | None, typer.Option("-p", "--port", help="Port to connect 
 Identity = Annotated[
     list[str] | None,
     typer.Option("--identity", metavar="FILE", help="Private key for SSH (repeatable)."),
+]
+AuthenticationName = Annotated[
+    str | None,
+    typer.Option("--authentication", metavar="NAME", help="Mechanism to log in by, as PublicKey."),
 ]
 SshConfig = Annotated[
     str | None,
@@ -116,9 +122,24 @@ def targets_of(
     )
 
 
-def connection_of(*, user: str | None, port: int | None, **ssh: Any) -> Connection:
-    """Return the connection settings that were typed; ``ssh`` are SshOptions' own."""
-    return Connection(user=user, port=port, ssh=SshOptions(**ssh))
+def connection_of(
+    *,
+    user: str | None,
+    port: int | None,
+    authentication: str | None,
+    **ssh: Any,
+) -> Connection:
+    """Return the connection settings that were typed; ``ssh`` are SshOptions' own.
+
+    Raises:
+        UsageError: There is no such mechanism.
+    """
+    return Connection(
+        user=user,
+        port=port,
+        authentication=None if authentication is None else parse_authentication(authentication),
+        ssh=SshOptions(**ssh),
+    )
 
 
 def build_reach(
@@ -127,6 +148,7 @@ def build_reach(
     inventory: Inventory = None,
     user: User = None,
     port: Port = None,
+    authentication: AuthenticationName = None,
     identity: Identity = None,
     ssh_config: SshConfig = None,
     known_hosts: KnownHosts = None,
@@ -137,6 +159,7 @@ def build_reach(
     return targets_of(target, exclude, inventory), connection_of(
         user=user,
         port=port,
+        authentication=authentication,
         identity_files=tuple(identity or ()),
         config_file=ssh_config,
         known_hosts_file=known_hosts,

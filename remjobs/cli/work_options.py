@@ -11,6 +11,7 @@ from remjobs.caller import read_caller, read_file, read_script
 from remjobs.cli.options import parse_size
 from remjobs.cli.target_options import (
     AllowDuplicates,
+    AuthenticationName,
     ConnectTimeout,
     Credential,
     Exclude,
@@ -149,6 +150,7 @@ def build_request(
     timeout: Timeout = None,
     user: User = None,
     port: Port = None,
+    authentication: AuthenticationName = None,
     identity: Identity = None,
     ssh_config: SshConfig = None,
     known_hosts: KnownHosts = None,
@@ -190,6 +192,7 @@ def build_request(
     connection = connection_of(
         user=user,
         port=port,
+        authentication=authentication,
         identity_files=tuple(identity or ()),
         config_file=ssh_config,
         known_hosts_file=known_hosts,

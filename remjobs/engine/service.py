@@ -416,5 +416,6 @@ def _connected(host: Host, connection: Connection) -> Host:
         host,
         user=connection.user or host.user,
         port=connection.port or host.port,
+        authentication=connection.authentication or host.authentication,
         ssh=ssh,
     )

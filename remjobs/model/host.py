@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remjobs.errors import UsageError
+from remjobs.model.authentication import Authentication
 
 __all__ = ["Host", "SshOptions", "check_host_name", "check_user_name"]
 
@@ -67,6 +68,7 @@ class Host:
     """Where it is, if the name is not to be resolved itself."""
     port: int | None = None
     user: str | None = None
+    authentication: Authentication = Authentication.DEFAULT
     credential: str | None = None
     """Who to be there: on this machine a user's name; elsewhere a credential's in the
     keyring."""

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from remjobs.errors import UsageError
+from remjobs.model.authentication import Authentication
 from remjobs.model.host import Host, SshOptions, check_user_name
 from remjobs.model.job import JobType
 from remjobs.model.pace import Pace
@@ -93,6 +94,7 @@ class Connection:
 
     user: str | None = None
     port: int | None = None
+    authentication: Authentication | None = None
     ssh: SshOptions = SshOptions()
 
     def __post_init__(self) -> None:

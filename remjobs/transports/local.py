@@ -14,6 +14,7 @@ from typing import Final, cast
 
 from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
+from remjobs.model.authentication import check_for_local
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
@@ -139,6 +140,7 @@ class LocalTransport:
     def check(self, host: Host, work: Work) -> None:
         """Refuse a user or a working directory that is not there."""
         check(work)
+        check_for_local(host.authentication)
         other = host.credential is not None and _check_user(host.credential)
         if (
             not other

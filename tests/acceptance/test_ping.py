@@ -24,6 +24,12 @@ def test_a_host_that_is_well_says_how_we_came_there(cli, sshd):
     assert cli("list", "--json").json == []
 
 
+def test_a_mechanism_that_is_named_is_the_only_one_tried(cli, sshd):
+    """PublicKey is what these hosts take."""
+    answer = ping(cli, sshd, "--authentication", "publickey")
+    assert (answer["failed"], answer["authentication"]) == (None, "publickey")
+
+
 def test_this_machine(cli):
     """Without targets there is nothing to connect to."""
     [answer] = cli("ping", "--json").json

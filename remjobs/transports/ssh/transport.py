@@ -12,6 +12,7 @@ import asyncssh
 
 from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
+from remjobs.model.authentication import Authentication, check_for_ssh
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
@@ -34,6 +35,7 @@ _LOGIN_TIMEOUT: Final = 30.0
 _KEEPALIVE: Final = 15.0
 _KEEPALIVE_COUNT: Final = 3
 _STARTUP_TRIES: Final = 5
+_PREFERRED: Final = {Authentication.PUBLIC_KEY: ["publickey"]}
 
 
 class SshTransport:
@@ -49,6 +51,7 @@ class SshTransport:
     def check(self, host: Host, work: Work) -> None:
         """Refuse unsafe names and key or configuration files that cannot be used."""
         check(work)
+        check_for_ssh(host.authentication, host.name)
         check_host_name(host.address or host.name)
         if host.user is not None:
             check_user_name(host.user)
@@ -146,6 +149,7 @@ class SshTransport:
             # An empty list means the default keys; () would bring back missing ones.
             "client_keys": self._load(settings.identities),
             "agent_path": self._agent if settings.agent is None else settings.agent,
+            "preferred_auth": _PREFERRED.get(host.authentication, ()),
             "known_hosts": self._trust.load(settings.known_hosts),
             "server_host_key_algs": known.algorithms(),
             "signature_algs": "-ssh-rsa*",
