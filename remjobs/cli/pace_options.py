@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,6 +10,14 @@ import typer
 from remjobs.model.pace import Amount, Order, Pace
 
 __all__ = ["build_pace"]
+
+
+class RetryReason(StrEnum):
+    """What is tried again."""
+
+    UNREACHABLE = "unreachable"
+    EXIT = "exit"
+
 
 Batch = Annotated[
     str | None,
@@ -43,6 +52,10 @@ Retries = Annotated[
     int,
     typer.Option("--retries", metavar="N", help="Tries more for a host that is not reached."),
 ]
+RetryOn = Annotated[
+    RetryReason,
+    typer.Option("--retry-on", help="What is tried again; exit runs work again that failed."),
+]
 RetryDelay = Annotated[
     float,
     typer.Option("--retry-delay", metavar="S", help="Seconds before the first, then doubled."),
@@ -63,6 +76,7 @@ def build_pace(
     jitter: Jitter = 0.0,
     order: HostOrder = Order.INVENTORY,
     retries: Retries = 0,
+    retry_on: RetryOn = RetryReason.UNREACHABLE,
     retry_delay: RetryDelay = Pace().retry_delay,
     total_timeout: TotalTimeout = None,
 ) -> Pace:
@@ -81,6 +95,7 @@ def build_pace(
         delay=delay,
         jitter=jitter,
         retries=retries,
+        retry_on_exit=retry_on is RetryReason.EXIT,
         retry_delay=retry_delay,
         total_timeout=total_timeout,
     )

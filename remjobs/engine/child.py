@@ -7,14 +7,14 @@ is gone is looked for (``_seek``), and what its host says of the key decides.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
+from uuid import UUID, uuid5
 
 from remjobs.credentials.credential import Credential
 from remjobs.engine.answers import Answers
@@ -68,6 +68,8 @@ class Tries:
     """The seconds before a try, by how many there were."""
     rest: Callable[[float, asyncio.Event], Awaitable[None]]
     """Lets others have our place for so many seconds, unless the event is set."""
+    on_exit: bool = False
+    """Whether work that ended with an exit code that is no success is run again."""
 
 
 class _NotNow(Exception):
@@ -100,6 +102,9 @@ class ChildRun:
         self._transport = transport
         self._ledger = ledger
         self._acknowledged = entry.acknowledged
+        self._bases = entry.bases
+        self._tried = max(0, entry.child.attempt - 1)
+        self._failed_try: tuple[Verdict, list[str], Execution | None] | None = None
         self._connecting: asyncio.Task[Session] | None = None
         self._execution: Execution | None = None
         self._under_way = asyncio.Event()
@@ -140,6 +145,10 @@ class ChildRun:
             lost = _LEFT if begun else await self._first()
             if lost is not None:
                 await self._seek(lost)
+            while self._failed_try is not None:
+                lost = await self._once_more(*self._failed_try)
+                if lost is not None:
+                    await self._seek(lost)
         except StoreError:
             raise
         except Exception as exc:  # noqa: BLE001 - the boundary of a child: see Standing.fault
@@ -225,32 +234,93 @@ class ChildRun:
         if session is None:
             await self._standing.move(JobState.STOPPED, reason=self._why, status_message="")
             return None
+        return await self._attempt(session)
+
+    async def _attempt(self, session: Session) -> str | None:
+        """Start the work on a host that was reached, for the first time or once more."""
+        earlier, begin_time = self.child.attempt, self.child.begin_time
+        self._bases = await self._ledger.offsets(self.child) if earlier else {}
         async with _closing(session):
             # The intent is committed before anything is sent: after a crash, a
             # child in this state is in doubt, never taken for one that may start.
             await self._standing.move(
                 JobState.RUNNING,
-                write=self._ledger.intend,
-                begin_time=now(),
-                attempt=self.child.attempt + 1,
+                write=lambda child: self._ledger.intend(child, self._bases),
+                begin_time=begin_time or now(),
+                attempt=earlier + 1,
+                exit_code=None,
+                status_message="",
             )
             if self._stopping is not None:
-                await self._take_back()
+                await self._stopped_between(begin_time=begin_time, attempt=earlier)
                 return None
-            return await self._follow(session.start(self._entry.key, self._work))
+            return await self._follow(session.start(self._key, self._work))
+
+    # Once more, because of how it ended
+
+    @property
+    def _key(self) -> UUID:
+        """The name of the present attempt; the first one has the child's own."""
+        number = self.child.attempt
+        return self._entry.key if number <= 1 else uuid5(self._entry.key, f"attempt {number}")
+
+    def _is_tried_again(self, how: Verdict) -> bool:
+        """Whether work that ended so is run again."""
+        by_exit = how.reason is not None and how.reason.kind is ReasonKind.EXIT
+        wanted = self._tries.on_exit and not self._stop_wanted.is_set()
+        return by_exit and wanted and self._tried < self._tries.limit
+
+    async def _once_more(
+        self,
+        how: Verdict,
+        notes: list[str],
+        execution: Execution | None,
+    ) -> str | None:
+        """Wait, and run the work again; return why its connection was lost, if it is sought.
+
+        The host is told to forget the attempt before only once this one is intended:
+        a controller that is killed meanwhile finds out again how it ended.
+        """
+        self._failed_try = None
+        self._forget_connection()
+        self._seeking = False
+        pause = self._tries.pause(self._tried)
+        await self._standing.tried(how, pause, self._tries.limit - self._tried)
+        await self._tries.rest(pause, self._stop_wanted)
+        self._tried += 1
+        self._stored = {}
+        self._acknowledged = False
+        try:
+            session = await self._connect_in_the_end()
+        except HostFailure as exc:
+            await self._standing.end(how, [*notes, f"not tried again: {exc}"])
+            return None
+        if session is None:
+            await self._stopped_between()
+            return None
+        lost = await self._attempt(session)
+        await self._release(execution)
+        return lost
+
+    async def _stopped_between(self, **changes: Any) -> None:
+        """End a child that was stopped while nothing of it ran."""
+        await self._standing.move(JobState.STOPPING)
+        state = JobState.STOPPED if self._overdue is None else JobState.FAILED
+        reason = self._overdue or self._why
+        await self._standing.move(state, reason=reason, status_message="", **changes)
 
     async def _connect_in_the_end(self) -> Session | None:
         """Connect, in as many tries as the job allows; None if a stop came first."""
-        for tried in itertools.count():
+        while True:
             try:
                 return await self._connect()
             except HostFailure as exc:
-                if exc.reason is not ReasonKind.UNREACHABLE or tried >= self._tries.limit:
+                if exc.reason is not ReasonKind.UNREACHABLE or self._tried >= self._tries.limit:
                     raise
-                pause = self._tries.pause(tried)
-                await self._standing.unreached(str(exc), pause, self._tries.limit - tried)
+                pause = self._tries.pause(self._tried)
+                await self._standing.unreached(str(exc), pause, self._tries.limit - self._tried)
             await self._tries.rest(pause, self._stop_wanted)
-        return None
+            self._tried += 1
 
     async def _connect(self) -> Session | None:
         """Return a session, or None if a stop came first; a person may be asked."""
@@ -292,11 +362,6 @@ class ChildRun:
         else:
             await self._standing.move(JobState.NOT_STARTED, status_message="")
 
-    async def _take_back(self) -> None:
-        """End a child that was stopped between the intent and the start."""
-        await self._standing.move(JobState.STOPPING)
-        await self._standing.move(JobState.STOPPED, begin_time=None, attempt=self.child.attempt - 1)
-
     # Following it
 
     async def _follow(self, starting: Awaitable[Execution]) -> str | None:
@@ -319,6 +384,9 @@ class ChildRun:
             self._forget_connection()
             return str(getattr(outcome, "message", ""))
         how = verdict(outcome, self._work.success_codes, report, self._overdue)
+        if self._is_tried_again(how):
+            self._failed_try = (how, notes, execution)
+            return None
         await self._standing.end(self._explained(how), notes)
         if self.child.is_final:
             await self._release(execution)
@@ -345,12 +413,14 @@ class ChildRun:
 
     async def _listen(self, execution: Execution, notes: list[str]) -> Outcome:
         limit = self._work.output_limit
-        coalescer = Coalescer(self.child.id, max(0, limit - sum(self._stored.values())))
+        kept = sum(self._bases.values()) + sum(self._stored.values())
+        coalescer = Coalescer(self.child.id, max(0, limit - kept))
         sink = Sink(coalescer, self._ledger.append)
         try:
             async for chunk in execution:
                 self._heard = True
-                await sink.accept(chunk)
+                base = self._bases.get(chunk.stream, 0)
+                await sink.accept(replace(chunk, offset=chunk.offset + base))
         finally:
             await sink.close()
         outcome = await execution.outcome()
@@ -445,8 +515,9 @@ class ChildRun:
             raise _GiveUp(msg) from exc
         async with _closing(session):
             try:
-                self._stored = await self._ledger.offsets(self.child)
-                execution = await session.adopt(self._entry.key, self._work, self._stored)
+                behind = await self._ledger.offsets(self.child)
+                self._stored = {s: at - self._bases.get(s, 0) for s, at in behind.items()}
+                execution = await session.adopt(self._key, self._work, self._stored)
             except HostFailure as exc:
                 raise _NotNow(str(exc)) from exc
             except OutcomeUnknown as exc:
@@ -462,8 +533,8 @@ class ChildRun:
         if self.child.begin_time is None or now() - self.child.begin_time > _LATEST_START:
             raise _GiveUp(_TOO_LATE)
         if not self._stop_wanted.is_set():
-            return await self._follow(session.start(self._entry.key, self._work))
-        report = await session.stop(self._entry.key, self._work.stop_grace)
+            return await self._follow(session.start(self._key, self._work))
+        report = await session.stop(self._key, self._work.stop_grace)
         if not report.answered:
             raise _NotNow(report.message)
         await self._standing.move(JobState.STOPPING, reason=None, sought_until=None)

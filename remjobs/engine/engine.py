@@ -8,6 +8,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -313,5 +314,15 @@ def _nobody(child: Child) -> bool:
 
 
 def _disconnected(child: Child) -> Child:
+    if child.exit_code is not None:
+        # It rested between two tries: how the last one ended is known.
+        said = f"exit code {child.exit_code}; not tried again: {_KILLED}"
+        return replace(
+            child,
+            state=advance(child.state, JobState.FAILED),
+            reason=Reason(kind=ReasonKind.EXIT, message=said),
+            status_message="",
+            end_time=datetime.now(UTC),
+        )
     reason = Reason(kind=ReasonKind.LOST, message=_KILLED)
     return replace(child, state=advance(child.state, JobState.DISCONNECTED), reason=reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from remjobs.engine.standing import Ledger
 from remjobs.engine.throttle import Throttle
 from remjobs.model.job import Child, Reason, ReasonKind
 from remjobs.model.pace import Halt, Step, ordered
+from remjobs.model.record import Stream
 from remjobs.model.state import JobState, Request, advance, parent_state
 from remjobs.store.base import Entry, Piece, Store, StoredJob
 from remjobs.transports.base import Transport
@@ -75,6 +76,7 @@ class JobRun:
             limit=stored.pace.retries,
             pause=self._pacer.pause_before,
             rest=self._rest,
+            on_exit=stored.pace.retry_on_exit,
         )
         self._prepare = partial(
             ChildRun, work=stored.work, ledger=ledger, answers=answers, tries=tries
@@ -294,8 +296,8 @@ class JobRun:
         if stopped:
             await self._save(stopped)
 
-    async def _intend(self, child: Child) -> None:
-        await self._store.intend(child)
+    async def _intend(self, child: Child, bases: Mapping[Stream, int]) -> None:
+        await self._store.intend(child, bases)
         self._changed([child])
 
     async def _save_one(self, child: Child) -> None:

@@ -21,8 +21,8 @@ __all__ = ["Ledger", "Standing", "now"]
 class Ledger:
     """Where a child's changes go: each returns once it is committed."""
 
-    intend: Callable[[Child], Awaitable[None]]
-    """The start of a child, which only one can intend."""
+    intend: Callable[[Child, Mapping[Stream, int]], Awaitable[None]]
+    """The start of a child's attempt, which only one can intend, and where its output begins."""
     acknowledge: Callable[[Child], Awaitable[None]]
     """Its host has said that it has the work."""
     save: Callable[[Child], Awaitable[None]]
@@ -64,10 +64,14 @@ class Standing:
 
     async def unreached(self, why: str, pause: float, left: int) -> None:
         """Say that the host was not reached, and when it is tried again (seconds)."""
-        at = now() + timedelta(seconds=pause)
-        tries = "1 more try" if left == 1 else f"{left} more tries"
-        message = f"{why}; {tries}, the next at {at:%H:%M:%S} UTC"
-        await self.move(JobState.NOT_STARTED, status_message=message)
+        message = f"{why}; {_next_try(pause, left)}"
+        await self.move(self.child.state, status_message=message)
+
+    async def tried(self, how: Verdict, pause: float, left: int) -> None:
+        """Say how an attempt ended, and when the next one begins."""
+        why = how.reason.message if how.reason else how.message
+        message = f"{why}; {_next_try(pause, left)}"
+        await self.move(self.child.state, status_message=message, exit_code=how.exit_code)
 
     async def lose(self, why: str, pause: float, left: float) -> None:
         """Say that the host is lost, when it is tried again and until when (seconds)."""
@@ -123,6 +127,12 @@ class Standing:
 def now() -> datetime:
     """Return the time (UTC)."""
     return datetime.now(UTC)
+
+
+def _next_try(pause: float, left: int) -> str:
+    at = now() + timedelta(seconds=pause)
+    tries = "1 more try" if left == 1 else f"{left} more tries"
+    return f"{tries}, the next at {at:%H:%M:%S} UTC"
 
 
 def _woken(current: JobState, state: JobState) -> JobState:

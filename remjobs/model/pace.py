@@ -89,6 +89,8 @@ class Pace:
     """Up to so many seconds more, at random."""
     retries: int = 0
     """How often a host that is not reached is tried again."""
+    retry_on_exit: bool = False
+    """Count an exit code that is no success as a reason to run the work again, too."""
     retry_delay: float = 5.0
     """Seconds before the first try, doubled each time, half of it at random."""
     total_timeout: float | None = None

@@ -9,7 +9,7 @@ tests/contract/test_store.py.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -57,6 +57,8 @@ class Entry:
     key: UUID
     acknowledged: bool = False
     """The host has said that it has the work; it cannot have never started since."""
+    bases: Mapping[Stream, int] = field(default_factory=dict)
+    """Bytes of each stream that earlier attempts left."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,7 @@ class Store(Protocol):
         """Return for each child's id its parent's id and its own instance id."""
         ...
 
-    async def intend(self, child: Child) -> None:
+    async def intend(self, child: Child, bases: Mapping[Stream, int]) -> None:
         """Commit the intent to start a child that is now Running, for this attempt.
 
         The ledger is the arbiter of what runs once: of all who intend the

@@ -10,7 +10,7 @@ from remjobs.errors import StoreDamaged
 
 __all__ = ["HEAD", "migrate", "revision"]
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest revision in migrations/versions."""
 
 

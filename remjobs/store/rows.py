@@ -14,6 +14,7 @@ from sqlalchemy import Row
 
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job, JobType, Reason, ReasonKind
+from remjobs.model.record import Stream
 from remjobs.model.state import JobState, Request, parent_state
 from remjobs.model.wire import decode
 from remjobs.store.base import Entry, NewJob
@@ -94,6 +95,7 @@ def new_child_values(child_id: int, job_id: int, host: Host) -> dict[str, Any]:
         "transport": host.transport,
         "settings": msgspec.to_builtins(host),
         "acknowledged": False,
+        "bases": None,
         "told": False,
         "has_more": True,
         "positions": {},
@@ -149,6 +151,7 @@ def entry_of(row: Row[Any], job: Row[Any]) -> Entry:
         host=decode(row.settings, Host),
         key=UUID(row.key),
         acknowledged=bool(row.acknowledged),
+        bases={Stream(stream): at for stream, at in (row.bases or {}).items()},
     )
 
 

@@ -127,9 +127,9 @@ class SqlStore:
         job_id, is_new = await self._writer.write(_CATALOG, partial(_add, new), patient=False)
         return await self.load(job_id), is_new
 
-    async def intend(self, child: Child) -> None:
+    async def intend(self, child: Child, bases: Mapping[Stream, int]) -> None:
         """Commit the intent to start a child; only one can intend an attempt."""
-        await self._writer.write(_CATALOG, partial(_intend, child))
+        await self._writer.write(_CATALOG, partial(_intend, child, bases))
 
     async def acknowledge(self, child: Child) -> None:
         """Note that a child's host has said that it has the work."""
@@ -307,14 +307,20 @@ def _claim(catalog: Database) -> tuple[int, bool]:
     return fence, clean
 
 
-def _intend(child: Child, connection: Connection) -> None:
+def _intend(child: Child, bases: Mapping[Stream, int], connection: Connection) -> None:
+    # Between two attempts a child runs on, unless a person was asked something.
+    before = [JobState.NOT_STARTED, *([JobState.RUNNING] if child.attempt > 1 else [])]
     waiting = (
         update(children)
         .where(children.c.id == child.id)
-        .where(children.c.state == JobState.NOT_STARTED.value)
+        .where(children.c.state.in_([state.value for state in before]))
         .where(children.c.attempt == child.attempt - 1)
     )
-    if connection.execute(waiting.values(child_values(child))).rowcount != 1:
+    values = child_values(child) | {
+        "acknowledged": False,
+        "bases": {stream.value: at for stream, at in bases.items()},
+    }
+    if connection.execute(waiting.values(values)).rowcount != 1:
         msg = f"child {child.id} was started already; it is not started again"
         raise StoreFenced(msg)
 

@@ -99,6 +99,7 @@ children = Table(
     Column("end_time", Float),
     Column("sought_until", Float),
     Column("acknowledged", Boolean, nullable=False),
+    Column("bases", JSON),
     Column("has_more", Boolean, nullable=False),
     Column("told", Boolean, nullable=False),
     Column("positions", JSON, nullable=False),
@@ -106,7 +107,8 @@ children = Table(
 )
 """The ledger. ``positions`` and ``ends`` map a stream to a sequence number: what
 was received of it, and, once the child has ended, its last record. Times are
-seconds since the epoch. ``acknowledged``: the host said that it has the work."""
+seconds since the epoch. ``acknowledged``: the host said that it has the work.
+``bases`` maps a stream to the offset at which the present attempt begins."""
 
 definitions = Table(
     "definitions",

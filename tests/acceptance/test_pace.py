@@ -1,9 +1,10 @@
 """Rolling runs over real servers."""
 
 import os
+import signal
 
 import pytest
-from support.sshd import running, wait_for
+from support.sshd import running, wait_for, world_writable
 
 
 @pytest.fixture
@@ -74,6 +75,27 @@ def test_a_host_that_comes_back_is_reached(cli, make_sshd):
     server.start()
     assert cli("wait", job).code == 0
     assert cli("get", job, "--json").json["children"][0]["attempt"] == 1
+
+
+def test_work_is_run_again_until_it_goes_well(cli, sshd):
+    """Also by the next controller, if one is killed in between; each try runs once."""
+    log = world_writable(cli.cwd.parent / "tries")
+    work = f"echo $REMJOBS_KEY >>{log}; n=$(wc -l <{log}); echo try $n; [ $n -ge 3 ]"
+    pace = ["--retries", "5", "--retry-on", "exit", "--retry-delay", "1"]
+    target = [*sshd.options_for_cli(), "-t", sshd.address()]
+    job = cli.ok("start", *target, *pace, "--command", work).strip()
+
+    def rests():
+        return "4 more tries" in cli("get", job, "--json").json["children"][0]["status_message"]
+
+    wait_for(rests, "it rests after the second try")
+    os.kill(cli.status()["pid"], signal.SIGKILL)
+    assert cli("wait", job, "--timeout", "30").code == 0
+    child = cli("get", job, "--json").json["children"][0]
+    assert (child["state"], child["attempt"], child["exit_code"]) == ("Completed", 3, 0)
+    assert cli.ok("receive", job) == "try 1\ntry 2\ntry 3\n"
+    keys = log.read_text().split()
+    assert len(keys) == len(set(keys)) == 3
 
 
 @pytest.mark.parametrize(

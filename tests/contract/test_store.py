@@ -94,7 +94,7 @@ async def test_an_attempt_is_intended_once(store):
     child = (await store.add(new_job(hosts=1)))[0].entries[0].child
     intent = replace(child, state=JobState.RUNNING, attempt=1, begin_time=NOW)
     answers = await asyncio.gather(
-        *(store.intend(intent) for _ in range(5)),
+        *(store.intend(intent, {}) for _ in range(5)),
         return_exceptions=True,
     )
     assert sorted(type(answer).__name__ for answer in answers) == [
@@ -109,7 +109,7 @@ async def test_what_waits_no_more_cannot_be_started(store):
     child = (await store.add(new_job(hosts=1)))[0].entries[0].child
     await store.save([replace(child, state=JobState.STOPPED)])
     with pytest.raises(StoreFenced, match="not started again"):
-        await store.intend(replace(child, state=JobState.RUNNING, attempt=1))
+        await store.intend(replace(child, state=JobState.RUNNING, attempt=1), {})
     assert (await store.job(1)).state is JobState.STOPPED
 
 

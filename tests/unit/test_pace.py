@@ -12,9 +12,11 @@ from remjobs.api import Jobs
 from remjobs.errors import UsageError
 from remjobs.model.job import ReasonKind as K
 from remjobs.model.pace import Amount, Halt, Order, Pace, Step, Tally, next_step, ordered
+from remjobs.model.record import Stream
 from remjobs.testing import MemoryHost, MemoryTransport, memory_engine
-from remjobs.transports.base import Exited, HostFailure
+from remjobs.transports.base import Exited, HostFailure, Signaled
 
+OUT, ERR = Stream.OUTPUT, Stream.ERROR
 START, WAIT, PAUSE = Step.START, Step.WAIT, Step.PAUSE
 
 
@@ -302,6 +304,106 @@ async def test_tries_end_and_a_stop_ends_them(jobs, fleet):
     async with asyncio.timeout(5):
         [job] = await jobs.stop(job)
     assert states(job) == [S.STOPPED]
+
+
+RESTLESS = {"retries": 5, "retry_delay": 0.01, "retry_on_exit": True}
+
+
+async def says(jobs, job, words):
+    """Wait until the first child's status message has these words."""
+
+    async def so():
+        return words in (await jobs.get(job))[0].children[0].status_message
+
+    await until(so)
+
+
+async def test_work_that_fails_runs_again_if_that_was_asked_for(jobs, fleet):
+    """Under a key of its own each time; all output is kept, the last try tells the end."""
+    host = fleet.behaviour("h1")
+    host.outcome, host.output = Exited(3), [(OUT, b"try\n"), (ERR, b"e")]
+    pace = Pace(retries=5, retry_delay=0.2, retry_on_exit=True)
+    job = await jobs.start("work", on=fleet.hosts(2), pace=pace, durable=False)
+    await says(jobs, job, "exit code 3; 5 more tries, the next at ")
+    child = (await jobs.get(job))[0].children[0]
+    assert (child.state, child.exit_code, child.attempt) == (S.RUNNING, 3, 1)
+    host.outcome = Exited(0)
+    [job] = await jobs.wait(job, timeout=10)
+    assert states(job) == [S.COMPLETED, S.COMPLETED]
+    child = job.children[0]
+    assert (child.attempt, child.exit_code, child.status_message) == (2, 0, "")
+    assert (await jobs.output(job))["h1"] == b"try\ntry\n"
+    assert (await jobs.output(job, ERR))["h1"] == b"ee"
+    keys = [key for name, key in fleet.starts if name == "h1"]
+    assert len(set(keys)) == 2
+
+
+async def test_the_tries_end(jobs, fleet):
+    """Failed, as the last one ended; without being asked for, there is one."""
+    fleet.behaviour("h1").outcome = Exited(3)
+    job = await ran(jobs, fleet, hosts=1, **{**RESTLESS, "retries": 2})
+    child = job.children[0]
+    assert (child.state, child.attempt, child.exit_code) == (S.FAILED, 3, 3)
+    assert child.reason.message == "exit code 3"
+    job = await ran(jobs, fleet, hosts=1, retries=2, retry_delay=0.01)
+    assert job.children[0].attempt == 1
+    fleet.behaviour("h1").outcome = Signaled("KILL")
+    job = await ran(jobs, fleet, hosts=1, **RESTLESS)
+    assert job.children[0].attempt == 1, "a signal is no exit code"
+
+
+async def test_a_stop_between_two_tries(jobs, fleet):
+    """Nothing runs any more, and it is Stopped at once; a time-out has failed it."""
+    fleet.behaviour("h1").outcome = Exited(3)
+    pace = Pace(retries=5, retry_delay=60, retry_on_exit=True)
+    job = await jobs.start("work", on=fleet.hosts(1), pace=pace, durable=False)
+    await says(jobs, job, "more tries")
+    async with asyncio.timeout(5):
+        [job] = await jobs.stop(job)
+    assert (states(job), len(fleet.starts)) == ([S.STOPPED], 1)
+    job = await jobs.start("work", on=fleet.hosts(1), pace=pace, durable=False, timeout=0.3)
+    [job] = await jobs.wait(job, timeout=5)
+    assert (states(job), job.children[0].reason.kind) == ([S.FAILED], K.TIMEOUT)
+
+
+async def test_a_host_that_is_gone_for_the_next_try(jobs, fleet):
+    """It has failed as its last try did, and that it was not reached is told."""
+    host = fleet.behaviour("h1")
+    host.outcome = Exited(3)
+    pace = Pace(retries=2, retry_delay=0.2, retry_on_exit=True)
+    job = await jobs.start("work", on=fleet.hosts(1), pace=pace, durable=False)
+    await says(jobs, job, "more tries")
+    host.refuses = HostFailure(K.UNREACHABLE, "no route")
+    [job] = await jobs.wait(job, timeout=10)
+    child = job.children[0]
+    assert (child.state, child.reason.message, child.attempt) == (S.FAILED, "exit code 3", 1)
+    assert child.status_message == "not tried again: no route"
+    assert child.begin_time is not None
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_controller_that_ends_between_two_tries(tmp_path, durable):
+    """Durable work is found to have failed, and tried again; attached work has failed."""
+    fleet = MemoryTransport()
+    fleet.behaviour("h1").outcome = Exited(3)
+    fleet.behaviour("h1").output = [(OUT, b"try\n")]
+    pace = Pace(retries=2, retry_delay=0.5, retry_on_exit=True)
+    async with memory_engine(tmp_path, fleet) as (_, service):
+        jobs = Jobs(service)
+        job = await jobs.start("work", on=fleet.hosts(1), pace=pace, durable=durable)
+        await says(jobs, job, "more tries")
+    fleet.behaviour("h1").outcome = Exited(0)
+    async with memory_engine(tmp_path, fleet) as (_, service):
+        jobs = Jobs(service)
+        [job] = await jobs.wait(job, timeout=10, force=True)
+        [child] = job.children or ()
+        if durable:
+            assert (child.state, child.attempt) == (S.COMPLETED, 2)
+            assert (await jobs.output(job))["h1"] == b"try\ntry\n"
+        else:
+            assert (child.state, child.exit_code) == (S.FAILED, 3)
+            assert "exit code 3; not tried again: " in str(child.reason)
+            assert len(fleet.starts) == 1
 
 
 async def test_a_child_that_takes_too_long_has_failed(jobs, fleet):
