@@ -111,6 +111,31 @@ def test_stop_suspend_and_resume_reach_the_other_users_processes(
         cli_of_user.ok("stop", "1")
         assert cli_of_user("get", "1", "--json").json["state"] == "Stopped"
         assert running(mark) == []
+        wait_for(lambda: not running(f"-u\0{other_user.name}"), "sudo has ended too")
+
+
+@pytest.mark.parametrize("durable", ["--attached", "--durable"])
+def test_work_that_was_held_ends_by_itself(cli_of_user, user, other_user, durable, tmp_path):
+    """Sudo goes on as well, and tells how it ended; so does one that is stopped while held."""
+    user.set_password(PASSWORD)
+    go = world_writable(tmp_path / "go")
+    work = f"echo a; while [ ! -s {go} ]; do sleep 0.1; done; echo b; kill -USR1 $$"
+    with user.may(f"ALL=({other_user.name}) ALL"):
+        for _ in range(2):
+            started = ("start", durable, "--credential", other_user.name, "--command", work)
+            job = cli_of_user(*started).out.strip()
+            cli_of_user.ok("answer", job, stdin=PASSWORD.encode())
+            wait_for(lambda id_=job: cli_of_user("receive", id_, "--all").out == "a\n", "it runs")
+            cli_of_user.ok("suspend", job)
+        cli_of_user.ok("stop", "3")
+        assert cli_of_user("get", "3", "--json").json["state"] == "Stopped"
+        cli_of_user.ok("resume", "1")
+        go.write_text("go")
+        assert cli_of_user("wait", "1", "--timeout", "20").code == 1
+        child = cli_of_user("get", "1", "--json").json["children"][0]
+        assert (child["state"], child["signal"]) == ("Failed", "USR1")
+        assert cli_of_user.ok("receive", "1", "--all") == "a\nb\n"
+        wait_for(lambda: not running(f"-u\0{other_user.name}"), "sudo has ended too")
 
 
 def test_a_blocked_job_is_stopped_at_once(cli_of_user, other_user, rule):

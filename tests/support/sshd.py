@@ -122,11 +122,22 @@ class TestUser:
     def remove(self) -> None:
         if os.getuid() != 0:
             return
-        for process in processes():
-            with suppress(OSError):
-                if process.stat().st_uid == self.uid:
-                    os.kill(int(process.name), signal.SIGKILL)
+        wait_for(self._runs_nothing, f"nothing of {self.name} runs")
         subprocess.run(["userdel", "-r", self.name], check=False, capture_output=True)
+
+    def _runs_nothing(self):
+        """Kill what runs under it; return whether all of that is gone."""
+        left = [process for process in processes() if _owner(process) == self.uid]
+        for process in left:
+            with suppress(OSError):
+                os.kill(int(process.name), signal.SIGKILL)
+        return not left
+
+
+def _owner(process):
+    with suppress(OSError):
+        return process.stat().st_uid
+    return None
 
 
 def processes():

@@ -27,6 +27,16 @@ __all__ = ["Become"]
 _SECONDS: Final = 60.0
 """For sudo to say something; a wrong password alone takes it two."""
 
+_BEGIN: Final = (
+    'echo "${0}begun" >&2; cd 2>/dev/null || cd /; unset SUDO_COMMAND; '
+    "if timeout --foreground 0 true 2>/dev/null; "
+    'then exec timeout --foreground 0 /bin/sh -c "$1"; else exec /bin/sh -c "$1"; fi'
+)
+"""sudo holds itself when its child is held, and only root can wake it again. GNU's timeout,
+here without a time, stands between the two: it does not look at a child that is held,
+and ends as its child does, by the same signal too. SUDO_COMMAND holds the whole program,
+and by the key in it the timeout would be taken for a part of the work."""
+
 Spawn = Callable[[Sequence[str]], Awaitable[Channel]]
 """Starts a program of these words on the host."""
 
@@ -68,8 +78,8 @@ class Become:
         """
         word = uuid4().hex
         way = ("-n",) if self._password is None else ("-S", "-p", f"{word}asks")
-        script = f"echo {word}begun >&2; cd 2>/dev/null || cd /; {launch.script}"
-        words = ("sudo", "-k", *way, "-H", "-u", self._user, "--", "/bin/sh", "-c", script)
+        program = ("/bin/sh", "-c", _BEGIN, word, launch.script)
+        words = ("sudo", "-k", *way, "-H", "-u", self._user, "--", *program)
         channel = await self._spawn(words)
         try:
             async with asyncio.timeout(_SECONDS):
