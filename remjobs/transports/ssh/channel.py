@@ -62,10 +62,14 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._writable.set()
 
     async def send(self, data: bytes) -> None:
-        """Write input in pieces, as fast as the host reads."""
+        """Write input in pieces, as fast as the host reads; one that hung up reads no more."""
         view = memoryview(data)
         while view and not self._gone and self._channel is not None:
-            self._channel.write(bytes(view[:32768]))
+            try:
+                self._channel.write(bytes(view[:32768]))
+            except BrokenPipeError:
+                # It is closed already, and connection_lost comes: the flow says how it ended.
+                return
             view = view[32768:]
             await self._writable.wait()
 
