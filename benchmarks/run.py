@@ -7,7 +7,10 @@ and are noisy; each line says what it should be.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import pty
+import resource
 import statistics
 import subprocess
 import sys
@@ -15,8 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncssh
 
@@ -26,14 +31,19 @@ from support.sshd import Sshd, TestUser
 
 import remjobs
 from remjobs import Host, JobState, SshOptions
+from remjobs.cli.render import fold
+from remjobs.cli.render.results import Results
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
+from remjobs.model.job import Child
+from remjobs.model.record import Record, Stream
 
 HOSTS = 200
 THROTTLE = 32
 ROUNDS = 5
 CHILDREN = 1000
 OUTPUT = 200 * 1000 * 1000
+FOLDED = 2000
 
 
 def line(what: str, value: str, goal: str, good: bool) -> bool:
@@ -211,6 +221,90 @@ async def bench_output(home: Path, host: Host) -> bool:
     return await report_memory(home, what)
 
 
+def bench_fold() -> bool:
+    """Gather 2,000 outputs of 100 KB in which a few differ, as ``--fold`` does."""
+    body = b"".join(b"%06d some line of an output that is long enough\n" % n for n in range(2000))
+    began_at = datetime.now(UTC)
+    children = [
+        Child(
+            id=number,
+            instance_id=UUID(int=number),
+            parent_id=1,
+            name=f"Job{number}",
+            host=f"h{number:04d}",
+            transport="ssh",
+            state=JobState.COMPLETED,
+            exit_code=0,
+        )
+        for number in range(FOLDED)
+    ]
+    records = [
+        Record(
+            job_id=1,
+            child_id=child.id,
+            host=child.host,
+            stream=Stream.OUTPUT,
+            seq=1,
+            time=began_at,
+            # Bytes of its own for each, as they come from a socket.
+            data=bytes(bytearray(body)) + (b"odd\n" if child.id % 700 == 0 else b""),
+        )
+        for child in children
+    ]
+    began = time.perf_counter()
+    results = Results(children)
+    for record in records:
+        results.record(record)
+    text = fold.text(fold.groups(results), diff=True, escaped=True)
+    took = time.perf_counter() - began
+    assert text.count("----") == 4, text[-500:]
+    what = f"folding {FOLDED} outputs of {len(body) // 1000} KB"
+    return line(what, f"{took:.2f} s", "< 2 s", took < 2)
+
+
+def bench_view(home: Path, sshd: Sshd) -> bool:
+    """Run on 1,000 hosts with the live view and without: what it costs the processors."""
+    inventory = home / "hosts.yaml"
+    hosts = (
+        f"  h{number:04d}: {{address: {sshd.address(number % len(sshd.addresses) + 1)}}}\n"
+        for number in range(CHILDREN)
+    )
+    inventory.write_text("hosts:\n" + "".join(hosts))
+    words = [str(Path(sys.executable).with_name("remjobs")), "run", "-t", "all"]
+    words += ["-i", str(inventory), "-p", str(sshd.port), "-u", sshd.user.name]
+    words += ["--identity", str(sshd.key), "--known-hosts", str(sshd.known_hosts)]
+    words += ["--ssh-config", "none", "-f", str(THROTTLE), "--", "echo", "hello"]
+    environment = {**os.environ, "REMJOBS_HOME": str(home), "TERM": "xterm", "COLUMNS": "100"}
+    spent: dict[bool, list[float]] = {False: [], True: []}
+    wall: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(3):
+        for seen in (False, True):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            began = time.perf_counter()
+            watch(words, environment, terminal=seen)
+            wall[seen].append(time.perf_counter() - began)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent[seen].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    cost = statistics.median(spent[True]) - statistics.median(spent[False])
+    share = cost / statistics.median(wall[False])
+    value = f"{cost:.2f} s of {statistics.median(wall[False]):.1f} s = {share:.1%}"
+    return line(f"live view of {CHILDREN} hosts, processor time", value, "< 10 %", share < 0.1)
+
+
+def watch(words: list[str], environment: dict[str, str], *, terminal: bool) -> None:
+    """Run a command, its standard output and error a terminal or a pipe that is read."""
+    reader, writer = pty.openpty() if terminal else os.pipe()
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, env=environment
+    )
+    os.close(writer)
+    with contextlib.suppress(OSError):
+        while os.read(reader, 65536):
+            pass
+    os.close(reader)
+    assert process.wait() == 0
+
+
 async def report_memory(home: Path, what: str) -> bool:
     """Print the controller's peak resident size."""
     status: Any = await ControllerClient(Paths(home)).status()
@@ -240,6 +334,8 @@ def main() -> None:
             results.append(bench_list(home))
             results.append(asyncio.run(bench_durable(home, hosts[:HOSTS])))
             results.append(asyncio.run(bench_latency(home, hosts[0])))
+            results.append(bench_view(home, sshd))
+        results.append(bench_fold())
         with state() as home:
             results.append(asyncio.run(bench_children(home, hosts)))
         with state() as home:

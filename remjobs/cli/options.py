@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from math import inf
 from typing import Annotated, Final, TypeVar
 
@@ -18,7 +17,6 @@ from remjobs.model.state import JobState
 __all__ = [
     "InState",
     "Json",
-    "OutputForm",
     "Selectors",
     "SomeSelectors",
     "parse_duration",
@@ -45,15 +43,6 @@ _SIZE: Final = re.compile(r"(\d+)([KMG]?)i?B?", re.IGNORECASE)
 _AGE: Final = re.compile(r"(\d+)([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FACTORS: Final = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
-
-
-class OutputForm(StrEnum):
-    """How records are printed."""
-
-    TEXT = "text"
-    FOLD = "fold"
-    JSON = "json"
-    NDJSON = "ndjson"
 
 
 def parse_size(text: str) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from remjobs.cli.boundary import client, complain, perform
-from remjobs.cli.options import Json, OutputForm, SomeSelectors, parse_streams, parse_time
-from remjobs.cli.render.events import printer, show, tell
+from remjobs.cli.options import SomeSelectors, parse_streams, parse_time
+from remjobs.cli.output_options import Showing
+from remjobs.cli.render.events import show, tell
+from remjobs.cli.render.files import OutputFolder
+from remjobs.cli.render.forms import printer
 from remjobs.cli.render.progress import Progress
-from remjobs.cli.run import Fold, Output, Raw
+from remjobs.cli.signatures import with_showing_options
 from remjobs.errors import UsageError
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
@@ -47,8 +50,10 @@ OfStream = Annotated[
 ]
 
 
+@with_showing_options
 def receive(
     jobs: SomeSelectors,
+    showing: Any,
     keep: Keep = False,
     all_: All = False,
     wait: Wait = False,
@@ -58,13 +63,8 @@ def receive(
     no_recurse: NoRecurse = False,
     host: OfHost = None,
     stream: OfStream = None,
-    output: Output = OutputForm.TEXT,
-    fold: Fold = False,
-    json: Json = False,
-    raw: Raw = False,
 ) -> None:
     """Print what has not been received yet, and move the read position."""
-    form = OutputForm.FOLD if fold else OutputForm.JSON if json else output
 
     async def work() -> int:
         if auto_remove and not wait:
@@ -80,7 +80,7 @@ def receive(
             since=None if since is None else parse_time(since),
             recurse=not no_recurse,
         )
-        return await _receive(jobs, options, form, raw=raw, remove=auto_remove)
+        return await _receive(jobs, options, showing(), remove=auto_remove)
 
     perform(work())
 
@@ -88,25 +88,28 @@ def receive(
 async def _receive(
     selectors: list[str],
     options: ReceiveOptions,
-    form: OutputForm,
+    showing: Showing,
     *,
-    raw: bool,
     remove: bool,
 ) -> int:
     service = client()
     query = JobQuery(selectors=tuple(selectors))
-    children = _children(await service.get(query))
-    labelled = len(children) > 1
+    items = await service.get(query)
+    children = _children(items)
+    folder = None if showing.directory is None else OutputFolder(showing.directory)
+    progress = Stream.PROGRESS in options.streams
+    out = printer(showing, items, folder, progress=progress)
     following = replace(options, events=options.wait)
     await show(
         service.receive(selectors, following),
-        printer(form, labelled=labelled, raw=raw, progress=Stream.PROGRESS in options.streams),
+        out,
         Progress(", ".join(selectors), children if options.wait else ()),
         lambda child: _tell(child, everything=options.events),
     )
+    ended = await service.get(query)
+    out.finish(ended)
     if not options.wait:
         return ExitCode.OK
-    ended = await service.get(query)
     if remove:
         await _remove(service, ended)
     return exit_code(_children(ended))

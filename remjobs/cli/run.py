@@ -11,10 +11,12 @@ import typer
 
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
-from remjobs.cli.options import Json, OutputForm
-from remjobs.cli.render.events import printer, show, tell
+from remjobs.cli.output_options import Showing
+from remjobs.cli.render.events import show, tell
+from remjobs.cli.render.files import OutputFolder
+from remjobs.cli.render.forms import Printer, printer
 from remjobs.cli.render.progress import Progress
-from remjobs.cli.signatures import with_work_options
+from remjobs.cli.signatures import with_showing_options, with_work_options
 from remjobs.cli.start import warn
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
@@ -24,9 +26,6 @@ from remjobs.service import JobService
 
 __all__ = ["run"]
 
-Output = Annotated[OutputForm, typer.Option("--output", help="text, fold, json or ndjson.")]
-Fold = Annotated[bool, typer.Option("--fold", help="Show hosts with the same output once.")]
-Raw = Annotated[bool, typer.Option("--raw", help="Escape nothing, even on a terminal.")]
 ExitCodeOfWork = Annotated[
     bool,
     typer.Option("--exit-code-of-work", help="With one host: end with its exit code."),
@@ -38,12 +37,10 @@ InProcess = Annotated[
 
 
 @with_work_options
+@with_showing_options
 def run(
     request: Any,
-    output: Output = OutputForm.TEXT,
-    fold: Fold = False,
-    json: Json = False,
-    raw: Raw = False,
+    showing: Any,
     exit_code_of_work: ExitCodeOfWork = False,
     in_process: InProcess = False,
 ) -> None:
@@ -51,34 +48,35 @@ def run(
 
     Ctrl-C stops the job; a second Ctrl-C leaves it to itself.
     """
-    form = OutputForm.FOLD if fold else OutputForm.JSON if json else output
-    perform(_run(request, form, raw=raw, own_code=exit_code_of_work, in_process=in_process))
+    perform(_run(request, showing, own_code=exit_code_of_work, in_process=in_process))
 
 
-async def _run(
-    request: Any,
-    form: OutputForm,
-    *,
-    raw: bool,
-    own_code: bool,
-    in_process: bool,
-) -> int:
-    built = request()
+async def _run(request: Any, showing: Any, *, own_code: bool, in_process: bool) -> int:
+    built, shown = request(), showing()
+    folder = None if shown.directory is None else OutputFolder(shown.directory)
     if not in_process:
-        return await _Foreground(client(), form, raw=raw, own_code=own_code).run(built)
+        return await _Foreground(client(), shown, folder, own_code=own_code).run(built)
     import remjobs  # noqa: PLC0415 - the engine is heavy
 
     async with remjobs.open(in_process=True) as jobs:
-        return await _Foreground(jobs.service, form, raw=raw, own_code=own_code).run(built)
+        return await _Foreground(jobs.service, shown, folder, own_code=own_code).run(built)
 
 
 class _Foreground:
     """One job in the foreground."""
 
-    def __init__(self, service: JobService, form: OutputForm, *, raw: bool, own_code: bool) -> None:
+    def __init__(
+        self,
+        service: JobService,
+        showing: Showing,
+        folder: OutputFolder | None,
+        *,
+        own_code: bool,
+    ) -> None:
         self._service = service
-        self._form = form
-        self._raw = raw
+        self._showing = showing
+        self._folder = folder
+        self._printer: Printer | None = None
         self._own_code = own_code
         self._signals: list[signal.Signals] = []
         self._stopping: asyncio.Task[Any] | None = None
@@ -142,9 +140,11 @@ class _Foreground:
         """Print what comes until the job has settled."""
         children = job.children or ()
         alone = len(children) == 1
+        if self._printer is None:
+            self._printer = printer(self._showing, [job], self._folder)
         await show(
             self._service.receive([str(job.id)], ReceiveOptions(wait=True, events=True)),
-            printer(self._form, labelled=not alone, raw=self._raw),
+            self._printer,
             Progress(f"job {job.id}", children),
             lambda child: _tell(child, alone=alone),
         )
@@ -155,6 +155,8 @@ class _Foreground:
         found = await self._service.get(JobQuery(selectors=(str(job.id),)))
         ended = next(item for item in found if isinstance(item, Job))
         children = ended.children or ()
+        if self._printer is not None:
+            self._printer.finish([ended])
         if len(children) > 1:
             counts = ", ".join(f"{count} {state}" for state, count in ended.counts.items())
             why = f"; {ended.status_message}" if ended.is_final and ended.status_message else ""

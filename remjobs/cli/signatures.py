@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from typer.models import OptionInfo
 
+from remjobs.cli.output_options import build_showing
 from remjobs.cli.pace_options import build_pace
 from remjobs.cli.query_options import build_query
 from remjobs.cli.target_options import build_reach
@@ -22,6 +23,7 @@ __all__ = [
     "typed",
     "with_query_options",
     "with_reach_options",
+    "with_showing_options",
     "with_trigger_options",
     "with_work_options",
 ]
@@ -66,6 +68,11 @@ def _flag(parameter: Parameter) -> str:
     if flags:
         return str(flags[0]).partition("/")[0]
     return f"--{parameter.name.replace('_', '-')}" if isinstance(info, OptionInfo) else "a command"
+
+
+def with_showing_options(verb: Verb) -> Verb:
+    """Give a verb the options that say how output is shown; its ``showing`` builds them."""
+    return _with_options(verb, "showing", build_showing)
 
 
 def _paced() -> Callable[..., StartRequest]:

@@ -88,7 +88,8 @@ class Receiver:
         for child in filter(self._wants_child, job.children or ()):
             async for record in self._page_through(child_id=child.id, until=bound):
                 yield record
-            if child.state in _TOLD:
+            begun = self._options.events and child.state is not JobState.NOT_STARTED
+            if begun or child.state in _TOLD:
                 self._shown[child.id] = child.state
                 yield child
         await self._commit()

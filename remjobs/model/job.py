@@ -73,6 +73,8 @@ class Child:
     """As its parent's."""
     host: str
     transport: str
+    address: str | None = None
+    """Where it is, if that was said apart from its name."""
     state: JobState
     reason: Reason | None = None
     status_message: str = ""

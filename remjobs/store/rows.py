@@ -130,6 +130,7 @@ def child_of(row: Row[Any], job: Row[Any]) -> Child:
         type=JobType(job.type),
         host=row.host,
         transport=row.transport,
+        address=(row.settings or {}).get("address"),
         state=JobState(row.state),
         reason=reason_of(row),
         status_message=row.status_message,

@@ -51,7 +51,7 @@ def test_on_a_terminal_there_is_live_progress_and_tables_fit(tmp_path):
             os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     assert os.waitstatus_to_exitcode(status) == 0
     text = seen.decode()
-    assert re.search(r"\x1b\[Kcheck: .*2 Running", text)
+    assert re.search(r"check .* \d/5 .*\n.*2.* Running", re.sub(r"\x1b\[[0-9;]*m", "", text))
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     drawn = [line.rpartition("\r")[2] for line in plain.replace("\r\n", "\n").split("\n")]
     tables = [line for line in drawn if line.startswith(("Id ", "1  ", "2  "))]

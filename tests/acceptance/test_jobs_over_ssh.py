@@ -1,5 +1,6 @@
 """The main job, as its users do it: the CLI against real OpenSSH servers."""
 
+import json
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 import pytest
 from support.sshd import running as processes_with
 from support.sshd import wait_for
+
+from remjobs.model.ndjson import replay
 
 
 @pytest.fixture
@@ -235,7 +238,60 @@ def test_output_as_json_and_as_json_lines(cli, remote):
     assert records[0]["text"] == "text\n"
     assert records[1]["base64"] == "/w=="
     lines = cli.ok("receive", job, "--output", "ndjson").splitlines()
-    assert len(lines) == 2
+    assert [json.loads(line)["event"] for line in lines] == ["job", "record", "record", "job"]
+
+
+def test_json_lines_of_a_run_rebuild_it(cli, remote):
+    """As they come: the job, each change, each record; at the end it stands as it stands."""
+    work = 'echo out; echo err >&2; case $SSH_CONNECTION in *" 127.0.1.2 "*) exit 3;; esac'
+    done = remote("run", "-t", "127.0.1.[1-3]", "--output", "ndjson", "--command", work)
+    assert done.code == 1
+    told = replay(done.out.splitlines())
+    job = cli("get", "1", "--json").json
+    assert [(c.host, str(c.state), c.exit_code) for c in told.children.values()] == [
+        (c["host"], c["state"], c["exit_code"]) for c in job["children"]
+    ]
+    assert told.jobs[1].state == job["state"] == "Failed"
+    assert {(child, str(stream)) for child, stream in told.output} == {
+        (child, stream) for child in (2, 3, 4) for stream in ("Output", "Error")
+    }
+    assert set(told.output.values()) == {b"out\n", b"err\n"}
+    events = [json.loads(line) for line in done.out.splitlines()]
+    states = [e["state"] for e in events if e["event"] == "child" and e["id"] == 3]
+    assert states[-1] == "Failed"
+
+
+def test_forms_of_output(cli, remote, tmp_path):
+    """Each is chosen by name; files are written beside it."""
+    words = ("-t", "127.0.1.[1-2]", "--command", "echo some; echo more")
+    table = remote("run", "--output", "table", *words).out.splitlines()
+    assert [line.split()[:3] for line in table[1:]] == [
+        ["127.0.1.1", "Completed", "0"],
+        ["127.0.1.2", "Completed", "0"],
+    ]
+    assert all(line.endswith("some") for line in table[1:])
+    assert remote("run", "--output", "quiet", *words).out == ""
+    rows = remote("run", "--output", "csv", *words).out.splitlines()
+    assert rows[0].startswith("job_id,child_id,host,state,exit_code")
+    folder = tmp_path / "out"
+    done = remote("run", "--output-dir", folder, "--output", "quiet", *words)
+    assert (done.code, done.out) == (0, "")
+    assert {file.name: file.read_text() for file in folder.iterdir()} == {
+        f"127.0.1.{n}.output": "some\nmore\n" for n in (1, 2)
+    }
+    own = 'echo "$SSH_CONNECTION" | cut -d" " -f3; date'
+    done = remote("run", "-t", "127.0.1.[1-2]", "--normalize", "--command", own)
+    assert done.out == "---- 127.0.1.[1-2] (2) ----\n<host>\n<time>\n"
+
+
+def test_a_folder_that_cannot_be_written_to_starts_nothing(cli, remote, tmp_path):
+    """Known before the job is made."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "out"
+    done = remote("run", "-t", "127.0.1.1", "--output-dir", folder, "--", "true")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"remjobs: --output-dir {folder}: cannot write there: Not a directory\n"
+    assert cli("list", "--json").json == []
 
 
 def test_at_most_the_throttle_limit_run_at_a_time(cli, remote):

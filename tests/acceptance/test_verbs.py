@@ -270,9 +270,10 @@ def test_json_has_every_key_of_jobs_children_and_records(cli):
         *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "location"),
         *("command", "status_message", "begin_time", "end_time"),
     }
-    assert set(listed) == keys | {"throttle_limit", "counts", "retry_of"}
+    assert set(listed) == keys | {"throttle_limit", "counts", "retry_of", "definition"}
     [child] = one["children"]
     own = {"parent_id", "host", "transport", "exit_code", "signal", "attempt", "sought_until"}
+    own |= {"address"}
     assert set(child) == keys | own
     assert (child["location"], child["type"]) == ("localhost", "BackgroundJob")
     assert child["reason"] == {"kind": "exit", "message": "exit code 3"}

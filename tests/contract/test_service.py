@@ -451,7 +451,7 @@ async def test_what_is_received_is_chosen_by_host_and_stream(lab):
 
 
 async def test_each_change_of_state_is_told_when_asked(lab):
-    """In order, each after the records before it; without it only what went wrong."""
+    """From how it stands on, each after the records before it; else only what went wrong."""
     gate = lab.fleet.behaviour("h").gate = asyncio.Event()
     lab.fleet.behaviour("h").output = [(OUT, b"out")]
     job = await lab.start("h", "never", throttle_limit=1)
@@ -470,6 +470,7 @@ async def test_each_change_of_state_is_told_when_asked(lab):
     gate.set()
     everything, failures = await asyncio.wait_for(both, 10)
     assert [item for item in everything if item[1] != "record"] == [
+        ("h", "Running"),
         ("h", "Completed"),
         ("never", "Failed"),
     ]

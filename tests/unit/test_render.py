@@ -1,13 +1,13 @@
 """How output looks."""
 
 import io
+import re
 import sys
 from datetime import UTC, datetime
 
 import pytest
 
 from remjobs.cli.options import parse_size
-from remjobs.cli.render.fold import Folder
 from remjobs.cli.render.text import TextRenderer, escape
 from remjobs.errors import UsageError
 from remjobs.model.record import Record, Stream
@@ -42,6 +42,7 @@ def streams(request, monkeypatch):
         out, err = Terminal(request.param), Terminal(request.param)
         monkeypatch.setattr(sys, "stdout", out)
         monkeypatch.setattr(sys, "stderr", err)
+        monkeypatch.setenv("NO_COLOR", "1")
         return out, err, request.param
 
     return replace
@@ -62,7 +63,7 @@ def record(data, host="h1", stream=Stream.OUTPUT, child=2):
 def test_lines_are_put_together_and_labelled(streams):
     """A line that comes in splinters has one label; the last one gets its end."""
     out, err, _ = streams()
-    renderer = TextRenderer(labelled=True)
+    renderer = TextRenderer(label_width=2)
     renderer.record(record(b"one\ntw"))
     renderer.record(record(b"other\n", host="h2", child=3))
     renderer.record(record(b"o\nthree"))
@@ -75,7 +76,7 @@ def test_lines_are_put_together_and_labelled(streams):
 def test_a_host_cannot_forge_another_hosts_line(streams):
     """Carriage returns and escapes act on no terminal; each line has our label."""
     out, _, tty = streams()
-    renderer = TextRenderer(labelled=True)
+    renderer = TextRenderer(label_width=2)
     renderer.record(record(b"x\rh2: fine\x1b[2K\nh2: fine\r\n"))
     renderer.finish()
     if tty:
@@ -84,10 +85,28 @@ def test_a_host_cannot_forge_another_hosts_line(streams):
         assert out.said() == b"h1: x\rh2: fine\x1b[2K\nh1: h2: fine\r\n"
 
 
+def test_labels_are_aligned_and_each_host_has_its_colour(streams, monkeypatch):
+    """On a terminal; a pipe gets neither, and NO_COLOR is minded."""
+    out, _, tty = streams()
+    TextRenderer(label_width=5).record(record(b"a\n"))
+    monkeypatch.delenv("NO_COLOR")
+    renderer = TextRenderer(label_width=5)
+    for host in ("h1", "other", "h1"):
+        renderer.record(record(b"b\n", host=host))
+    plain, *lines = out.said().splitlines()
+    if not tty:
+        assert (plain, *lines) == (b"h1: a", b"h1: b", b"other: b", b"h1: b")
+        return
+    assert plain == b"h1:    a"
+    assert re.fullmatch(rb"\x1b\[\d\dmh1:   \x1b\[0m b", lines[0])
+    assert re.fullmatch(rb"\x1b\[\d\dmother:\x1b\[0m b", lines[1])
+    assert lines[2] == lines[0]
+
+
 def test_a_lone_host_in_a_pipe_is_untouched(streams):
     """Binary output through a pipe is the host's, byte for byte."""
     out, _, tty = streams()
-    renderer = TextRenderer(labelled=False)
+    renderer = TextRenderer(label_width=None)
     data = b"\0\xff\x1b[31m no end"
     renderer.record(record(data))
     renderer.finish()
@@ -100,7 +119,7 @@ def test_a_lone_host_in_a_pipe_is_untouched(streams):
 def test_raw_escapes_nothing(streams):
     """Asked for by name."""
     out, _, _ = streams()
-    renderer = TextRenderer(labelled=False, raw=True)
+    renderer = TextRenderer(label_width=None, raw=True)
     renderer.record(record(b"\x1b[31mred\n"))
     renderer.finish()
     assert out.said() == b"\x1b[31mred\n"
@@ -119,19 +138,6 @@ def test_raw_escapes_nothing(streams):
 def test_control_characters_are_shown_not_obeyed(text, shown):
     """C0, C1, DEL and bidirectional controls."""
     assert escape(text) == shown
-
-
-def test_hosts_with_the_same_output_share_a_heading():
-    """The largest group first; streams are told apart; odd ones stand out."""
-    folder = Folder()
-    for number in range(1, 4):
-        folder.record(record(b"sa", host=f"h{number}"))
-        folder.record(record(b"me\n", host=f"h{number}"))
-    folder.record(record(b"same\n", host="h4"))
-    folder.record(record(b"but\n", host="h4", stream=Stream.ERROR))
-    assert folder.text(escaped=True) == (
-        "---- h[1-3] (3) ----\nsame\n\n---- h4 ----\nError: but\nsame\n"
-    )
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_child_has_the_documented_keys_and_no_children():
         *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "command"),
         "location",
         *("status_message", "begin_time", "end_time", "parent_id", "host", "transport"),
-        *("exit_code", "signal", "attempt", "sought_until"),
+        *("exit_code", "signal", "attempt", "sought_until", "address"),
     }
     assert shown["reason"] == {"kind": "exit", "message": "exit code 3"}
     assert shown["begin_time"] == "2026-01-02T03:04:05.678900Z"

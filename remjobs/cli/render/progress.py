@@ -1,44 +1,170 @@
-"""One line on the terminal that says how a job stands while its output goes by."""
+"""How a job stands, kept in the terminal's last lines while its output goes by."""
 
 from __future__ import annotations
 
+import asyncio
+import io
 import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
 
+from remjobs.cli.render.text import escape
 from remjobs.model.job import Child
-from remjobs.model.state import JobState
+from remjobs.model.state import FINAL, JobState
 
 __all__ = ["Progress"]
 
+_INTERVAL: Final = 0.2
+"""Seconds between two drawings, at the least."""
+_REST: Final = 1.0
+"""Seconds after which it is drawn anew though nothing has changed but the time."""
+_AFTER_CHANGE: Final = _REST - _INTERVAL
+_SLOWEST: Final = 3
+_MINUTE: Final = 60
+_COLOURS: Final = {
+    JobState.COMPLETED: "green",
+    JobState.FAILED: "red",
+    JobState.DISCONNECTED: "magenta",
+    JobState.STOPPED: "yellow",
+    JobState.BLOCKED: "yellow",
+}
+
 
 class Progress:
-    """Draws ``job 5: 3 Running, 10 Completed`` on standard error, if that is a terminal."""
+    """A bar, the counts by state, the time, and the hosts that run longest.
+
+    On standard error, if that is a terminal and there are several children.
+    """
 
     def __init__(self, label: str, children: Sequence[Child]) -> None:
         """Begin with the children as they are."""
         self._label = label
-        self._states = {child.id: child.state for child in children}
+        self._children = {child.id: child for child in children}
         self._active = sys.stderr.isatty() and len(children) > 1
-        self._drawn = False
+        self._began = time.monotonic()
+        self._drawn = 0
+        self._drawn_at = 0.0
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Draw it, and go on doing so."""
+        if self._active:
+            self._draw()
+            self._ticking = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Take it away."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticking
+        self._clear()
 
     def change(self, child: Child) -> None:
-        """Take a child's new state."""
-        self._states[child.id] = child.state
+        """Take a child as it is now."""
+        self._children[child.id] = child
+        self._drawn_at = min(self._drawn_at, time.monotonic() - _AFTER_CHANGE)
 
-    def clear(self) -> None:
-        """Take the line away, before something else is written."""
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make room for something that is written."""
+        self._clear()
+        yield
+        if self._active and time.monotonic() - self._drawn_at > _INTERVAL:
+            self._draw()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            if not self._drawn or time.monotonic() - self._drawn_at >= _REST:
+                self._clear()
+                self._draw()
+
+    def _clear(self) -> None:
         if self._drawn:
-            sys.stderr.write("\r\x1b[K")
+            up = f"\x1b[{self._drawn - 1}A" if self._drawn > 1 else ""
+            sys.stderr.write(f"\r{up}\x1b[J")
             sys.stderr.flush()
-            self._drawn = False
+            self._drawn = 0
 
-    def draw(self) -> None:
-        """Draw the line anew."""
-        if not self._active:
-            return
-        counts = Counter(self._states.values())
-        parts = [f"{counts[state]} {state}" for state in JobState if counts[state]]
-        sys.stderr.write(f"\r\x1b[K{self._label}: {', '.join(parts)}")
+    def _draw(self) -> None:
+        lines = self.lines()
+        sys.stderr.write("\n".join(lines))
         sys.stderr.flush()
-        self._drawn = True
+        self._drawn = len(lines)
+        self._drawn_at = time.monotonic()
+
+    def lines(self) -> list[str]:
+        """Return what is drawn, each line shorter than the terminal is wide."""
+        from rich.console import Console  # noqa: PLC0415 - only a terminal pays for it
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        # The terminal's own width and colours (NO_COLOR too) are those of standard error.
+        screen = Console(stderr=True)
+        page = Console(
+            file=io.StringIO(),
+            width=max(20, screen.width - 1),
+            force_terminal=True,
+            color_system=screen.color_system,  # type: ignore[arg-type]
+            no_color=screen.no_color,
+        )
+        ended = sum(child.state in FINAL for child in self._children.values())
+        grid = Table.grid(padding=(0, 1), expand=True)
+        grid.add_column(no_wrap=True)
+        grid.add_column(ratio=1, min_width=8)
+        grid.add_column(no_wrap=True)
+        bar = ProgressBar(total=len(self._children), completed=ended)
+        grid.add_row(Text(self._label), bar, Text(self._times(ended)))
+        page.print(grid, end="")
+        page.print(self._counts(Text), no_wrap=True, overflow="ellipsis", crop=True)
+        if slowest := self._slowest():
+            page.print(Text(f"slowest: {slowest}"), no_wrap=True, overflow="ellipsis", crop=True)
+        text = page.file.getvalue()  # type: ignore[attr-defined]
+        return str(text).rstrip("\n").split("\n")
+
+    def _times(self, ended: int) -> str:
+        gone = time.monotonic() - self._began
+        times = f"{ended}/{len(self._children)}  {_clock(gone)}"
+        left = len(self._children) - ended
+        return f"{times}, about {_clock(gone / ended * left)} left" if ended and left else times
+
+    def _counts(self, text: type) -> object:
+        counts = Counter(child.state for child in self._children.values())
+        line = text("")
+        for state in JobState:
+            if counts[state]:
+                line.append(", " if line.plain else "")
+                line.append(f"{counts[state]} {state}", style=_COLOURS.get(state, ""))
+        return line
+
+    def _slowest(self) -> str:
+        """Return the hosts that run longest, and for how long."""
+        now = datetime.now(UTC)
+        running = sorted(
+            (child.begin_time, child.host)
+            for child in self._children.values()
+            if child.begin_time is not None and child.state not in FINAL
+        )
+        return ", ".join(
+            f"{escape(host)} {_clock((now - begun).total_seconds())}"
+            for begun, host in running[:_SLOWEST]
+        )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
+import zlib
 from typing import BinaryIO, Final
 
 from remjobs.model.record import Record, Stream
@@ -15,6 +17,8 @@ _DANGEROUS: Final = re.compile(
 )
 """C0 but tab and newline, DEL, C1, and the controls of bidirectional text."""
 
+_HUES: Final = (31, 32, 33, 34, 35, 36, 91, 92, 93, 94, 95, 96)
+"""Foreground colours (ECMA-48, SGR) but black and white."""
 _WORDS: Final = {
     Stream.WARNING: b"WARNING: ",
     Stream.VERBOSE: b"VERBOSE: ",
@@ -41,14 +45,16 @@ class TextRenderer:
     Records of PowerShell's own streams are told by its words, such as ``WARNING:``.
     """
 
-    def __init__(self, *, labelled: bool, raw: bool = False) -> None:
+    def __init__(self, *, label_width: int | None, raw: bool = False) -> None:
         """Write to our standard streams.
 
         Args:
-            labelled: Put the host's name before each line.
+            label_width: Put the host's name before each line, on a terminal in so many
+                columns and in a colour of its own; None for no label.
             raw: Escape nothing, even on a terminal.
         """
-        self._labelled = labelled
+        self._labelled = label_width is not None
+        self._width = label_width or 0
         self._held: dict[tuple[int, Stream], tuple[str, bytes]] = {}
         self._out = _Target(sys.stdout.buffer, raw=raw)
         self._err = _Target(sys.stderr.buffer, raw=raw)
@@ -63,7 +69,7 @@ class TextRenderer:
         data = self._held.pop(key, ("", b""))[1] + record.data
         *lines, rest = data.split(b"\n")
         if lines:
-            label = self._label(record.host, record.stream)
+            label = self._label(record.host, record.stream, target)
             target.write(b"".join(label + target.shown(line) + b"\n" for line in lines))
         if rest:
             self._held[key] = (record.host, rest)
@@ -73,11 +79,11 @@ class TextRenderer:
         for (_, stream), (host, rest) in self._held.items():
             target = self._target(stream)
             end = b"\n" if self._labelled or target.escapes else b""
-            target.write(self._label(host, stream) + target.shown(rest) + end)
+            target.write(self._label(host, stream, target) + target.shown(rest) + end)
         self._held.clear()
 
-    def _label(self, host: str, stream: Stream) -> bytes:
-        label = f"{host}: ".encode() if self._labelled else b""
+    def _label(self, host: str, stream: Stream, target: _Target) -> bytes:
+        label = target.label(host, self._width) if self._labelled else b""
         return label + _WORDS.get(stream, b"")
 
     def _target(self, stream: Stream) -> _Target:
@@ -90,6 +96,17 @@ class _Target:
     def __init__(self, file: BinaryIO, *, raw: bool) -> None:
         self._file = file
         self.escapes = file.isatty() and not raw
+        self._aligns = file.isatty()
+        self._colours = self._aligns and not os.environ.get("NO_COLOR")
+
+    def label(self, host: str, width: int) -> bytes:
+        """Return what stands before a host's line."""
+        if not self._aligns:
+            return f"{host}: ".encode()
+        label = f"{host}:".ljust(width + 1)
+        if self._colours:
+            label = f"\x1b[{_HUES[zlib.crc32(host.encode()) % len(_HUES)]}m{label}\x1b[0m"
+        return f"{label} ".encode()
 
     def shown(self, line: bytes) -> bytes:
         """Return a line as it may be written here."""
