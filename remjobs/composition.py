@@ -37,16 +37,15 @@ async def open_engine(
 ) -> AsyncIterator[tuple[Engine, EngineService]]:
     """Give an engine that has reconciled, and its service; close both at the end.
 
-    The caller holds the state directory's lock.
+    The caller holds the state directory's lock. Triggers of definitions fire within
+    ``service.schedule.followed()``: that is the controller's to do.
     """
     store = await SqlStore.open(settings.home)
     engine = Engine(store, transports, _connections_at_once())
     in_order = False
     try:
         await engine.reconcile()
-        service = EngineService(engine, settings.inventory)
-        async with service.schedule.followed():
-            yield engine, service
+        yield engine, EngineService(engine, settings.inventory)
         in_order = not engine.failed.is_set()
     finally:
         await engine.close(cleanly=in_order)

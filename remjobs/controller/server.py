@@ -62,7 +62,7 @@ def main(home: str, listener: int, lock: int) -> None:
 async def serve(settings: Settings, paths: Paths, listener: socket.socket) -> None:
     """Serve until idle or told to leave. A store that cannot be used is told to clients."""
     try:
-        async with open_engine(settings) as (engine, service):
+        async with open_engine(settings) as (engine, service), service.schedule.followed():
             process = _Process(engine, service.schedule, paths, settings.idle_timeout)
             app = create_app(service, process.host())
             await process.serve(app, listener)

@@ -108,6 +108,16 @@ def test_at_start_up_fires_once_each_time_the_controller_starts(cli):
         assert len(has(cli, count, "Started")) == count
 
 
+def test_only_the_controller_fires(cli):
+    """A command that runs the engine itself leaves triggers alone, and starts by hand."""
+    cli.ok("definition", "add", "d", "--at-startup", "--", "echo", "up")
+    cli.ok("controller", "stop")
+    assert cli.ok("run", "--in-process", "--", "echo", "own") == "own\n"
+    afterwards = datetime.now(UTC)
+    [entry] = has(cli, 1, "Started")
+    assert datetime.fromisoformat(entry["due"]) > afterwards, "the controller's own start"
+
+
 def test_what_was_missed_is_told_and_runs_late_if_it_was_asked_to(cli):
     """No controller ran at that time."""
     far = f"{datetime.now(UTC) + timedelta(hours=12):%H:%M}"
