@@ -244,10 +244,16 @@ class Sshd:
         return descendants(self.process.pid, name="sshd")
 
     def kill_connections(self):
-        """Cut every connection, as if the link had gone."""
-        for pid in self.connections():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        """Cut every connection, as if the link had gone.
+
+        They are held first, until no new one shows: a login that is just being let in
+        hands its connection to a child, which would live on without its parent.
+        """
+        held: set[int] = set()
+        while new := set(self.connections()) - held:
+            _signal(new, signal.SIGSTOP)
+            held |= new
+        _signal(held, signal.SIGKILL)
 
     def write_known_hosts(self, key=None):
         public = Path(f"{key or self.host_key}.pub").read_text().split(None, 2)[:2]
@@ -285,6 +291,12 @@ class Sshd:
     def options_for_cli(self):
         """Return what the CLI needs to reach these hosts."""
         return ["--ssh-config", str(self.ssh_config)]
+
+
+def _signal(pids, number):
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def descendants(root, name=None):
