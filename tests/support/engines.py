@@ -23,7 +23,7 @@ async def engine_over(folder):
         await engine.close(cleanly=not engine.failed.is_set())
 
 
-async def until(condition, what, timeout=20):
+async def until(condition, what, timeout=60):
     """Poll a condition while the event loop goes on, and return what it gave."""
     try:
         async with asyncio.timeout(timeout):

@@ -26,7 +26,7 @@ ADDRESSES = 16
 """sshd takes no more ListenAddress lines than this."""
 
 
-def wait_for(condition, what, timeout=10.0):
+def wait_for(condition, what, timeout=30.0):
     """Poll until a condition holds and return what it gave."""
     deadline = time.monotonic() + timeout
     while not (found := condition()):

@@ -74,15 +74,29 @@ def test_lines_are_put_together_and_labelled(streams):
 
 
 def test_a_host_cannot_forge_another_hosts_line(streams):
-    """Carriage returns and escapes act on no terminal; each line has our label."""
-    out, _, tty = streams()
+    """Carriage returns and escapes are text, in a pipe too: a file may be shown later."""
+    out, _, _ = streams()
     renderer = TextRenderer(label_width=2)
     renderer.record(record(b"x\rh2: fine\x1b[2K\nh2: fine\r\n"))
     renderer.finish()
-    if tty:
-        assert out.said() == b"h1: x\\x0dh2: fine\\x1b[2K\nh1: h2: fine\n"
-    else:
-        assert out.said() == b"h1: x\rh2: fine\x1b[2K\nh1: h2: fine\r\n"
+    assert out.said() == b"h1: x\\x0dh2: fine\\x1b[2K\nh1: h2: fine\n"
+
+
+def test_bytes_that_are_no_text_pass_a_pipe(streams):
+    """Labelled lines have no control characters, and all else as the host sent it."""
+    out, _, tty = streams()
+    renderer = TextRenderer(label_width=2)
+    renderer.record(record(b"caf\xe9 \xc3\xa9 \xc2\x9b\n"))
+    odd = "\ufffd".encode() if tty else b"\xe9"
+    assert out.said() == b"h1: caf" + odd + b" \xc3\xa9 \\x9b\n"
+
+
+def test_raw_labelled_lines_are_as_they_came(streams):
+    """Asked for by name, labels and all."""
+    out, _, _ = streams()
+    renderer = TextRenderer(label_width=2, raw=True)
+    renderer.record(record(b"x\x1b[2K\r\n"))
+    assert out.said() == b"h1: x\x1b[2K\r\n"
 
 
 def test_labels_are_aligned_and_each_host_has_its_colour(streams, monkeypatch):

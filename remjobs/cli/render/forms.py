@@ -101,7 +101,7 @@ class _Fold(_Gathering):
     def show(self) -> None:
         seen_as = fold.normalized if self._showing.normalize else _as_it_is
         found = fold.groups(self._results, seen_as)
-        escaped = sys.stdout.isatty() and not self._showing.raw
+        escaped = not self._showing.raw
         sys.stdout.write(fold.text(found, diff=self._showing.diff, escaped=escaped))
         sys.stdout.flush()
 

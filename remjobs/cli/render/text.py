@@ -40,8 +40,8 @@ def _visible(match: re.Match[str]) -> str:
 class TextRenderer:
     """Writes records line by line, each line told by its host.
 
-    A line that has not ended waits for its end. What goes to a terminal is
-    decoded and escaped; what goes to a file or pipe stays as the host sent it.
+    A line that has not ended waits for its end. Control characters are shown as text;
+    without labels they are left alone where no terminal is, for those are bare data.
     Records of PowerShell's own streams are told by its words, such as ``WARNING:``.
     """
 
@@ -56,8 +56,8 @@ class TextRenderer:
         self._labelled = label_width is not None
         self._width = label_width or 0
         self._held: dict[tuple[int, Stream], tuple[str, bytes]] = {}
-        self._out = _Target(sys.stdout.buffer, raw=raw)
-        self._err = _Target(sys.stderr.buffer, raw=raw)
+        self._out = _Target(sys.stdout.buffer, labelled=self._labelled, raw=raw)
+        self._err = _Target(sys.stderr.buffer, labelled=self._labelled, raw=raw)
 
     def record(self, record: Record) -> None:
         """Write a record, as far as its lines have ended."""
@@ -93,10 +93,10 @@ class TextRenderer:
 class _Target:
     """One of our two standard streams."""
 
-    def __init__(self, file: BinaryIO, *, raw: bool) -> None:
+    def __init__(self, file: BinaryIO, *, labelled: bool, raw: bool) -> None:
         self._file = file
-        self.escapes = file.isatty() and not raw
         self._aligns = file.isatty()
+        self.escapes = (self._aligns or labelled) and not raw
         self._colours = self._aligns and not os.environ.get("NO_COLOR")
 
     def label(self, host: str, width: int) -> bytes:
@@ -112,7 +112,9 @@ class _Target:
         """Return a line as it may be written here."""
         if not self.escapes:
             return line
-        return escape(line.decode("utf-8", "replace").removesuffix("\r")).encode()
+        # Bytes that are no text can stay as they are where no terminal is.
+        odd = "replace" if self._aligns else "surrogateescape"
+        return escape(line.decode("utf-8", odd).removesuffix("\r")).encode("utf-8", odd)
 
     def write(self, data: bytes) -> None:
         """Write at once: live output does not wait in a buffer."""
