@@ -76,6 +76,8 @@ class MemoryHost:
     """A suspend does not hold it, as on hosts that cannot."""
     kept: dict[UUID, MemoryWork] = field(default_factory=dict)
     """Durable work, by key."""
+    leases: dict[str, tuple[str, MemoryWork]] = field(default_factory=dict)
+    """By name: who has it, and the work that it is held for."""
     restarted: bool = False
     """The host was restarted: what it kept has ended so."""
     sessions: set[MemorySession] = field(default_factory=set)
@@ -203,8 +205,17 @@ class MemorySession:
         kept = MemoryWork()
         if work.durable:
             kept = self._behaviour.kept.setdefault(key, kept)
+        if work.exclusive is not None and not kept.executions:
+            self._take(work.exclusive, work.holder, kept)
         kept.executions = 1
         return self._execution(MemoryExecution(self._behaviour, kept, work.input))
+
+    def _take(self, lease: str, holder: str, kept: MemoryWork) -> None:
+        """Hold a lease for as long as this work runs."""
+        other, theirs = self._behaviour.leases.get(lease, ("", MemoryWork(released=True)))
+        if theirs.outcome is None and not theirs.released:
+            raise HostFailure(ReasonKind.LEASED, f"held by {other}")
+        self._behaviour.leases[lease] = (holder, kept)
 
     async def adopt(
         self,

@@ -10,6 +10,7 @@ from uuid import uuid4
 import typer
 
 from remjobs.cli.boundary import client, perform
+from remjobs.cli.optional_value import OptionalValues
 from remjobs.cli.options import Json
 from remjobs.cli.render.columns import local_time, print_properties, print_rows
 from remjobs.cli.render.json_ import print_json
@@ -70,7 +71,7 @@ def definition() -> None:
     """Save work, and start it by triggers or by hand."""
 
 
-@app.command()
+@app.command(cls=OptionalValues)
 @with_work_options
 @with_trigger_options
 def add(

@@ -25,6 +25,7 @@ from remjobs.cli import (
     suspend,
     wait,
 )
+from remjobs.cli.optional_value import OptionalValues
 
 __all__ = ["main"]
 
@@ -38,8 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PASSES_WORDS_ON = {"allow_interspersed_args": False}
-app.command("start", context_settings=_PASSES_WORDS_ON)(start.start)
-app.command("run", context_settings=_PASSES_WORDS_ON)(run.run)
+app.command("start", cls=OptionalValues, context_settings=_PASSES_WORDS_ON)(start.start)
+app.command("run", cls=OptionalValues, context_settings=_PASSES_WORDS_ON)(run.run)
 app.command("list")(list_.list_)
 app.command("get")(get.get)
 app.command("receive")(receive.receive)

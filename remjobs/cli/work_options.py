@@ -115,6 +115,14 @@ ReconnectFor = Annotated[
     float,
     typer.Option("--reconnect-for", metavar="S", help="Seconds to look for a lost host."),
 ]
+Exclusive = Annotated[
+    str | None,
+    typer.Option(
+        "--exclusive",
+        metavar="[=NAME]",
+        help="Run on a host only while no other job has this lease there.",
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="S", help="Seconds for the work on one host."),
@@ -148,6 +156,7 @@ def build_request(
     durable: Durable = None,
     reconnect_for: ReconnectFor = DEFAULT_RECONNECT,
     timeout: Timeout = None,
+    exclusive: Exclusive = None,
     user: User = None,
     port: Port = None,
     authentication: AuthenticationName = None,
@@ -186,6 +195,7 @@ def build_request(
         durable=durable_by_default if durable is None else durable,
         reconnect_for=reconnect_for,
         timeout=timeout,
+        exclusive=exclusive,
         run_as_32=run_as_32,
         ps_version=ps_version,
     )

@@ -105,6 +105,7 @@ class ChildRun:
         self._bases = entry.bases
         self._tried = max(0, entry.child.attempt - 1)
         self._failed_try: tuple[Verdict, list[str], Execution | None] | None = None
+        self._earlier: tuple[Verdict, list[str]] | None = None
         self._connecting: asyncio.Task[Session] | None = None
         self._execution: Execution | None = None
         self._under_way = asyncio.Event()
@@ -281,7 +282,7 @@ class ChildRun:
         The host is told to forget the attempt before only once this one is intended:
         a controller that is killed meanwhile finds out again how it ended.
         """
-        self._failed_try = None
+        self._failed_try, self._earlier = None, (how, notes)
         self._forget_connection()
         self._seeking = False
         pause = self._tries.pause(self._tried)
@@ -374,7 +375,7 @@ class ChildRun:
             outcome = await self._listen(execution, notes)
         except HostFailure as exc:
             await self._settle_stop()
-            await self._standing.never_begun(exc)
+            await self._not_begun(exc)
             await self._release(execution)
             return None
         except OutcomeUnknown as exc:
@@ -391,6 +392,14 @@ class ChildRun:
         if self.child.is_final:
             await self._release(execution)
         return None
+
+    async def _not_begun(self, exc: HostFailure) -> None:
+        """Say why the work was not begun; a try before this one did begin, and ended so."""
+        if self._earlier is None:
+            await self._standing.never_begun(exc)
+        else:
+            how, notes = self._earlier
+            await self._standing.end(how, [*notes, f"not tried again: {exc}"])
 
     async def _taken(self, execution: Execution) -> None:
         """Note that the host has the work, and let what was asked meanwhile be done."""

@@ -13,6 +13,7 @@ from typing import Final
 
 from remjobs.engine.answers import Answers
 from remjobs.engine.child import ChildRun, Tries
+from remjobs.engine.holder import with_holder
 from remjobs.engine.pacer import Pacer
 from remjobs.engine.retry import never_began
 from remjobs.engine.standing import Ledger
@@ -79,7 +80,7 @@ class JobRun:
             on_exit=stored.pace.retry_on_exit,
         )
         self._prepare = partial(
-            ChildRun, work=stored.work, ledger=ledger, answers=answers, tries=tries
+            ChildRun, work=with_holder(stored), ledger=ledger, answers=answers, tries=tries
         )
         waiting = [e for e in _in_order(stored) if e.child.state is JobState.NOT_STARTED]
         self._waiting = deque(self._child(entry, transports) for entry in waiting)

@@ -35,6 +35,8 @@ class ReasonKind(StrEnum):
     AUTHENTICATION = "authentication"
     HOST_KEY = "host-key"
     REFUSED = "refused"
+    LEASED = "leased"
+    """Another job has the lease that this one wants on the host."""
     INITIALIZATION = "initialization"
     LOST = "lost"
     HALTED = "halted"
@@ -48,6 +50,7 @@ NOT_REACHED: Final = frozenset(
         ReasonKind.AUTHENTICATION,
         ReasonKind.HOST_KEY,
         ReasonKind.REFUSED,
+        ReasonKind.LEASED,
     },
 )
 """Kinds of a host that could not be reached, or refused us: its work never began."""
@@ -117,6 +120,8 @@ class Job:
     throttle_limit: int = 32
     retry_of: int | None = None
     """The job whose hosts this one tries again."""
+    exclusive: str | None = None
+    """The lease that its work holds on each host."""
     definition: str | None = None
     """Path and name of the definition that it is an instance of."""
     counts: Mapping[JobState, int] = field(default_factory=dict)

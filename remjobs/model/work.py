@@ -10,7 +10,14 @@ from typing import Final
 
 from remjobs.errors import UsageError
 
-__all__ = ["DEFAULT_OUTPUT_LIMIT", "DEFAULT_RECONNECT", "Command", "Script", "Work"]
+__all__ = [
+    "DEFAULT_LEASE",
+    "DEFAULT_OUTPUT_LIMIT",
+    "DEFAULT_RECONNECT",
+    "Command",
+    "Script",
+    "Work",
+]
 
 DEFAULT_OUTPUT_LIMIT: Final = 64 * 1024 * 1024
 """Bytes of output kept for each child; the rest is counted and dropped."""
@@ -20,6 +27,10 @@ DEFAULT_RECONNECT: Final = 600.0
 PS_VERSIONS: Final = ("2.0", "3.0", "4.0", "5.0", "5.1", "7")
 """Versions of PowerShell that can be asked for: Windows PowerShell, and pwsh."""
 
+DEFAULT_LEASE: Final = "default"
+"""The lease that is meant where none is named."""
+
+_LEASE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -95,6 +106,12 @@ class Work:
     timeout: float | None = None
     """Seconds after its begin when work that still runs is stopped and has failed."""
 
+    exclusive: str | None = None
+    """The lease to hold on the host while the work runs; None is none. Where another
+    job has it, the work is not begun."""
+    holder: str = ""
+    """Who holds the lease, as others there are told. The engine fills it in."""
+
     def __post_init__(self) -> None:
         """Refuse what cannot be carried to a host as it is."""
         if (self.command is None) == (self.script is None):
@@ -124,6 +141,12 @@ class Work:
             raise UsageError(msg)
         if self.ps_version is not None and self.ps_version not in PS_VERSIONS:
             msg = f"--ps-version {self.ps_version}: there are {', '.join(PS_VERSIONS)}"
+            raise UsageError(msg)
+        if self.exclusive is not None and not _LEASE.fullmatch(self.exclusive):
+            msg = (
+                f"{self.exclusive!r} is not a lease's name: up to 64 letters, digits, "
+                "'_', '.' and '-', the first of them no '.' or '-'"
+            )
             raise UsageError(msg)
         if self.timeout is not None and self.timeout <= 0:
             msg = f"the time-out is {self.timeout:g} s; it must be above 0"

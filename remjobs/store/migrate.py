@@ -10,7 +10,7 @@ from remjobs.errors import StoreDamaged
 
 __all__ = ["HEAD", "migrate", "revision"]
 
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The newest revision in migrations/versions."""
 
 

@@ -70,6 +70,7 @@ def new_job_values(job_id: int, new: NewJob) -> dict[str, Any]:
         "caller": msgspec.to_builtins(new.caller),
         "retry_of": new.retry_of,
         "pace": msgspec.to_builtins(new.pace),
+        "exclusive": new.work.exclusive,
         "definition_id": None if new.firing is None else str(new.firing.definition.id),
         "definition": None if new.firing is None else new.firing.definition.full_name,
     }
@@ -205,6 +206,7 @@ def job_of(
         begin_time=moment(_least(group.begin for group in parts)),
         throttle_limit=row.throttle_limit,
         retry_of=row.retry_of,
+        exclusive=row.exclusive,
         definition=row.definition,
         counts={group.state: group.count for group in parts},
         warnings=tuple(row.warnings),

@@ -66,6 +66,7 @@ jobs = Table(
     Column("caller", JSON, nullable=False),
     Column("retry_of", Integer),
     Column("pace", JSON),
+    Column("exclusive", Text),
     Column("definition_id", String(36), index=True),
     Column("definition", Text),
 )

@@ -18,7 +18,7 @@ _CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
 _GROUP_COLUMNS: Final = ("Count", "State", "Exit", "HasMoreData", "Hosts", "Reason")
 _READABLE: Final = 40
 """Children that a terminal shows one by one."""
-_IF_ANY: Final = frozenset({"RetryOf", "Definition"})
+_IF_ANY: Final = frozenset({"RetryOf", "Exclusive", "Definition"})
 """Properties that few jobs have."""
 _COLOURS: Final = {
     JobState.COMPLETED: "green",
@@ -122,6 +122,7 @@ def _of_job(job: Job) -> list[tuple[str, str]]:
     return [
         ("ThrottleLimit", str(job.throttle_limit)),
         ("RetryOf", "" if job.retry_of is None else str(job.retry_of)),
+        ("Exclusive", job.exclusive or ""),
         ("Definition", job.definition or ""),
         ("ChildJobs", f"{_ids(job.children or ())}: {counts}".removeprefix(": ")),
     ]

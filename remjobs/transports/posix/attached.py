@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Final
 from uuid import UUID
 
-from remjobs.model.job import ReasonKind
 from remjobs.model.record import Chunk, Stream
 from remjobs.transports.base import (
     Exited,
-    HostFailure,
     Lost,
     NotInitialized,
     Outcome,
@@ -19,7 +17,7 @@ from remjobs.transports.base import (
 )
 from remjobs.transports.posix.channel import Channel, OpenBeside
 from remjobs.transports.posix.control import Controls, Identity
-from remjobs.transports.posix.opening import Opening, Scanner, ended_early
+from remjobs.transports.posix.opening import Opening, Scanner, ended_early, refusal
 from remjobs.transports.posix.programs import initialization_mark, marker
 
 __all__ = ["AttachedExecution"]
@@ -96,7 +94,7 @@ class AttachedExecution:
         if line is None or self._controls.identity is not None:
             return
         if line.startswith(b"refused "):
-            raise HostFailure(ReasonKind.REFUSED, line[8:].decode("utf-8", "replace"))
+            raise refusal(line[8:].decode("utf-8", "replace"))
         self._controls.identify(Identity.parse(line))
 
     def _check_begun(self) -> None:

@@ -8,11 +8,9 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from remjobs.model.job import ReasonKind
 from remjobs.model.record import Chunk, Stream
 from remjobs.transports.base import (
     Exited,
-    HostFailure,
     Lost,
     NeverStarted,
     NotInitialized,
@@ -25,7 +23,7 @@ from remjobs.transports.base import (
 )
 from remjobs.transports.posix.channel import Channel, OpenBeside
 from remjobs.transports.posix.control import SPOOLED, Controls
-from remjobs.transports.posix.opening import Opening, Scanner, ended_early
+from remjobs.transports.posix.opening import Opening, Scanner, ended_early, refusal
 from remjobs.transports.posix.programs import marker
 
 __all__ = ["DurableExecution"]
@@ -112,7 +110,7 @@ class DurableExecution:
         word, _, rest = (self._openings[Stream.OUTPUT].line or b"").partition(b" ")
         text = rest.decode("utf-8", "replace")
         if word == b"refused":
-            raise HostFailure(ReasonKind.REFUSED, text)
+            raise refusal(text)
         if word == b"never":
             msg = "the work did not begin on this host"
             raise NeverStarted(msg)
@@ -180,7 +178,7 @@ class DurableExecution:
             self._notes.append("the host cut the output at its limit")
         kind, _, value = name.partition(".")
         if kind == "refused":
-            raise HostFailure(ReasonKind.REFUSED, why)
+            raise refusal(why)
         if kind == "rc":
             self._end_with(Exited(int(value)))
         elif kind == "init":

@@ -8,7 +8,7 @@ from typing import Final
 from remjobs.model.job import ReasonKind
 from remjobs.transports.base import Exited, HostFailure, Outcome
 
-__all__ = ["Opening", "Scanner", "ended_early"]
+__all__ = ["Opening", "Scanner", "ended_early", "refusal"]
 
 _NOISE_KEPT: Final = 400
 
@@ -78,6 +78,14 @@ class Scanner:
             if data.endswith(self._word[:size]):
                 return size
         return 0
+
+
+def refusal(said: str) -> HostFailure:
+    """Return a host's word on why it did not begin the work."""
+    kind, _, rest = said.partition(" ")
+    if kind == ReasonKind.LEASED:
+        return HostFailure(ReasonKind.LEASED, rest)
+    return HostFailure(ReasonKind.REFUSED, said)
 
 
 def ended_early(outcome: Outcome | None, openings: Iterable[Opening]) -> HostFailure:

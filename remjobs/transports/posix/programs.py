@@ -70,6 +70,10 @@ _POSIX_SHELLS: Final = frozenset(
     {"sh", "ash", "bash", "busybox", "dash", "ksh", "ksh93", "mksh", "zsh"},
 )
 _INITIALIZATION: Final = b"REMJOBS_INITIALIZATION"
+HEARTBEAT: Final = 5
+"""Seconds between two heartbeats of a lease."""
+EXPIRY: Final = 30
+"""Seconds without one after which a lease may be taken by another."""
 _INTERPRETER: Final = {
     ".py": "python3",
     ".pl": "perl",
@@ -103,10 +107,13 @@ def attached(key: UUID, work: Work) -> Launch:
     export = b"export %s=%s" % (KEY_VARIABLE.encode(), str(key).encode())
     word = marker(key)
     announcement = b'echo %s "$_b" "$_s"; echo %s >&2; unset _b _s' % (word, word)
-    parts = [export, *_preparation(work, refuse), _IDENTIFY.encode() + announcement]
+    decline = b'{ printf "%%s %%s\n" "%s refused" "$_l"; exit 125; }' % word
+    parts = [export, *_preparation(work, refuse), *_lease(key, work, decline)]
+    parts.append(_IDENTIFY.encode() + announcement)
     failed = b"echo %s >&2" % initialization_mark(key)
     parts += [*_environment(work), _become(work, failed)]
-    return _launch(b"; ".join(parts), by_argv=not work.environment)
+    by_argv = not work.environment and work.exclusive is None
+    return _launch(b"; ".join(parts), by_argv=by_argv)
 
 
 def durable(key: UUID, word: str, work: Work) -> Launch:
@@ -121,11 +128,13 @@ def durable(key: UUID, word: str, work: Work) -> Launch:
     def refuse(why: str) -> bytes:
         return b"decline " + _quote(why)
 
-    steps = [*_preparation(work, refuse), *_environment(work)]
+    steps = [*_preparation(work, refuse), *_lease(key, work, b'decline "$_l"')]
+    steps += _environment(work)
     if work.initialization is not None:
         steps.append(b'export %s="$spot/initialization"' % _INITIALIZATION)
     steps.append(_become(work, b'echo >"$%s"' % _INITIALIZATION, b"unset %s" % _INITIALIZATION))
-    body = b"{\nwork() {\n%s\n}\n%s\n}\n" % (b"\n".join(steps), _program("run"))
+    after = b"yield_lease() { :; }" if work.exclusive is None else _program("yield")
+    body = b"{\nwork() {\n%s\n}\n%s\n%s\n}\n" % (b"\n".join(steps), after, _program("run"))
     payload = body + work.input
     words = {
         "key": str(key),
@@ -163,8 +172,8 @@ def controller(verb: str, *words: str) -> Launch:
         *words: What sh/control.sh asks for after it.
     """
     quoted = b" ".join(map(_quote, (verb, *words)))
-    text = b"set -- %s\nkey=$2\n%s\n%s" % (quoted, _program("place"), _program("control"))
-    return _launch(text, by_argv=False)
+    programs = b"\n".join(map(_program, ("place", "yield", "control")))
+    return _launch(b"set -- %s\nkey=$2\n%s" % (quoted, programs), by_argv=False)
 
 
 def sweeper(days: float) -> Launch:
@@ -245,6 +254,25 @@ def _preparation(work: Work, refuse: Refuse) -> list[bytes]:
     if (file := _file(work)) is not None:
         steps.extend(_script_file(file, refuse))
     return steps
+
+
+def _lease(key: UUID, work: Work, decline: bytes) -> list[bytes]:
+    """Return what takes the work's lease, if it wants one; ``$_l`` is why it could not.
+
+    All of it is done in a shell of its own: none of its names gets to the work.
+    """
+    if work.exclusive is None:
+        return []
+    words = {
+        "key": str(key),
+        "lease": work.exclusive,
+        "holder": work.holder,
+        "beat": str(HEARTBEAT),
+        "expiry": str(EXPIRY),
+        "keeper": _program("keep").decode(),
+    }
+    program = _assigned(words) + b"\n" + _program("lease")
+    return [b"_l=$(%s\n) || %s" % (program, decline), b"unset _l"]
 
 
 def _file(work: Work) -> Script | None:

@@ -7,6 +7,7 @@
 #   START  its start time as in /proc/PID/stat, field 22; - where unknown
 #   BOOT   the boot id of that moment; - where unknown
 #   GRACE  seconds between TERM and KILL
+# yield_lease() stands before this; see yield.sh.
 #
 # Prints one line: gone N (N processes were signalled), held N, awake N,
 # left PID..., or rebooted.
@@ -119,6 +120,7 @@ gone() {
 
 # The runner was killed with its work and could not tell the end.
 done_with() {
+    yield_lease
     if [ -n "$spot" ] && [ -e "$spot/pid" ]; then mv "$spot/pid" "$spot/stopped.1"; fi
     echo "gone $1"
     exit 0

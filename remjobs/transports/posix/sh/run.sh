@@ -1,7 +1,8 @@
 # The runner: claim the key, run the work apart from any connection, keep its end.
 #
 # Words: KEY SPOT CAP BODY LENGTH MASK (see start.sh); this file is what start.sh took.
-# work() stands before this: it becomes the work, or calls `decline WHY`.
+# work() stands before this: it becomes the work, or calls `decline WHY`; and
+# yield_lease(), see yield.sh.
 #
 # SPOT/pid          "PID START BOOT" of the runner while it runs; then renamed to
 # SPOT/rc.N         ended with exit status N       (a rename needs no disk space)
@@ -84,5 +85,6 @@ else
     end=rc.$code
 fi
 kill "$watch"
+yield_lease
 mv "$spot/pid" "$spot/$end"
 exit 0
