@@ -37,6 +37,16 @@ def spool(tmp_path, monkeypatch):
         wait_for(lambda: not running(f"{tmp_path}/"), f"nothing runs out of {tmp_path}")
 
 
+@pytest.fixture
+def leases(tmp_path, monkeypatch):
+    """Where leases are taken on this machine, and on hosts with a test's own option."""
+    folder = tmp_path / "l"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setenv("REMJOBS_LEASES", str(folder / "leases"))
+    return folder / "leases"
+
+
 @pytest.fixture(scope="session")
 def user():
     """The account that tests log in to over SSH."""

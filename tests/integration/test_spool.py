@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -12,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 from support.engines import engine_over, until
-from support.execute import running
+from support.execute import running, several
 from support.sshd import need_root, wait_for, world_writable
 
 from remjobs import JobState as S
@@ -72,15 +73,16 @@ async def ended(execution, *, release=True, begin=0):
 
 
 @pytest.fixture(params=[*SHELLS, "busybox and its own tools"])
-def shell(request, make_sshd, tmp_path):
+def shell(request, make_sshd, tmp_path, leases):
     """A host whose /bin/sh is each of these in turn."""
     name, _, own_tools = request.param.partition(" ")
+    place = f"SetEnv REMJOBS_LEASES={leases}"
     if not own_tools:
-        return make_sshd(wrapper=in_a_place(shell_is(name)))
+        return make_sshd(place, wrapper=in_a_place(shell_is(name)))
     tools = tmp_path / "tools"
     tools.mkdir()
     subprocess.run(["busybox", "--install", "-s", str(tools)], check=True)
-    return make_sshd(f"SetEnv PATH={tools}", wrapper=in_a_place(shell_is(name)))
+    return make_sshd(f"{place} PATH={tools}", wrapper=in_a_place(shell_is(name)))
 
 
 # Every shell
@@ -167,6 +169,35 @@ async def test_a_cut_is_made_good_on_every_shell(shell, tmp_path):
             await execution.release()
             assert isinstance((await ended(await session.adopt(key, NAMED, {})))[0], Unknown)
         await session.close()
+
+
+@pytest.mark.parametrize("durable_", [False, True], ids=["attached", "durable"])
+async def test_one_of_many_gets_a_lease_on_every_shell(shell, durable_):
+    """All at once; the others are told who has it, and the next one gets it after a stop."""
+    host = shell.host()
+    holder = """a@b for job 1 "it's $HOME \\n é\""""
+    work = Work(
+        command=Command(text="echo got it; exec sleep 60"),
+        durable=durable_,
+        exclusive="x",
+        holder=holder,
+    )
+    async with several(host, work, 8) as runs:
+        await until(lambda: sum(run.task.done() for run in runs) == 7, "one is left", timeout=60)
+        [winner] = [run for run in runs if not run.task.done()]
+        await winner.said(b"got it\n")
+        for run in set(runs) - {winner}:
+            refusal = run.task.exception()
+            assert refusal.reason is K.LEASED, refusal
+            since = r" since \d\d:\d\d UTC, last heartbeat \d+ s ago"
+            assert re.fullmatch(re.escape(f"held by {holder}") + since, str(refusal))
+            assert run.output == {OUT: b"", ERR: b""}
+        for name in ("y", "x"):
+            if name == "x":
+                assert (await winner.execution.stop(1)).confirmed
+            async with running(host, replace(work, exclusive=name)) as other:
+                await other.said(b"got it\n")
+                assert (await other.execution.stop(1)).confirmed
 
 
 # Every cut

@@ -57,6 +57,19 @@ async def running(host, work, transport=None, caller=None):
         await session.close()
 
 
+@asynccontextmanager
+async def several(host, work, count):
+    """Connect so many times, then start all at once, each with a key of its own."""
+    transport = SshTransport(Caller())
+    sessions = [await transport.connect(host, None) for _ in range(count)]
+    try:
+        executions = await asyncio.gather(*(each.start(uuid4(), work) for each in sessions))
+        yield [Running(*pair) for pair in zip(sessions, executions, strict=True)]
+    finally:
+        for session in sessions:
+            await session.close()
+
+
 async def ran(host, work, **more):
     """Run work to its end; return outcome, output and errors."""
     async with running(host, work, **more) as run:

@@ -57,6 +57,7 @@ def test_a_job_has_the_documented_keys_and_no_others():
         *("command", "status_message", "begin_time", "end_time", "throttle_limit", "counts"),
         "children",
         "definition",
+        "exclusive",
         "retry_of",
     }
     assert shown["counts"] == {"Failed": 1}

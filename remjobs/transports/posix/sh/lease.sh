@@ -129,6 +129,14 @@ survey() {
     state=$found
 }
 
+# Whether the process $1 is seen to run; it may run unseen.
+runs() {
+    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    case ${line##*") "} in
+    (Z* | X*) return 1 ;;
+    esac
+}
+
 held() {
     case $date in
     ("$(date -u +%Y-%m-%d)") date= ;;
@@ -188,7 +196,7 @@ while :; do
         seen=$top
         patience=$((at + 3))
     fi
-    if [ "$state" = alive ] && [ -d "/proc/$pid" ]; then held; fi
+    if [ "$state" = alive ] && runs "$pid"; then held; fi
     if [ "$state" != free ] && [ "$at" -le "$patience" ]; then
         pause
         continue
