@@ -4,6 +4,7 @@ What each verb does in each state stands in test_states_and_verbs.py.
 """
 
 import asyncio
+import re
 
 import pytest
 from support.engines import until
@@ -11,6 +12,7 @@ from support.services import counted
 from support.states import ended, running, suspending
 
 from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
+from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.pace import Pace
@@ -44,6 +46,29 @@ async def test_a_parent_runs_till_the_last_child_and_then_is_failed(lab):
     assert (now.state, now.reason.message) == (S.FAILED, "1 of 3: exit code 3")
     assert now.begin_time == min(child.begin_time for child in now.children)
     assert now.end_time == max(child.end_time for child in now.children)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_lease_is_shown_and_kept_by_a_retry(lab, durable):
+    """Who comes second never begins there, and is tried again as a host that was not reached."""
+    for name in ("a", "b"):
+        lab.fleet.behaviour(name).gate = asyncio.Event()
+    first = await lab.start("a", exclusive="patch", name="patching", durable=durable)
+    await lab.begun(1)
+    second = await lab.start("a", "b", exclusive="patch", durable=durable)
+    await lab.becomes(second.children[0].id, S.FAILED)
+    child = await lab.child(second.children[0].id)
+    assert (child.begin_time, child.reason.kind) == (None, ReasonKind.LEASED)
+    who = rf'a: held by \S+@\S+ for job {first.id} "patching"'
+    assert re.fullmatch(who, child.reason.message)
+    lab.open_gates()
+    await lab.jobs.wait([first, second], timeout=10)
+    assert exit_code((await lab.jobs.get(second))[0].children) == ExitCode.NOT_REACHED
+    again = await lab.jobs.retry(second, unreachable=True)
+    [again] = await lab.jobs.wait(again, timeout=10)
+    assert (again.state, again.location, again.exclusive) == (OK, "a", "patch")
+    plain = await lab.start("b")
+    assert (await lab.jobs.get(plain))[0].exclusive is None
 
 
 async def test_errors_and_exit_0_are_completed_with_error_records(lab):

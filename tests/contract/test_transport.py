@@ -1,18 +1,21 @@
 """What every Transport must do: the real ones and the one in memory."""
 
 import asyncio
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from remjobs.model.host import Host
+from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Command, Work
 from remjobs.testing import MemoryHost, MemoryTransport
-from remjobs.transports.base import Exited, Lost, NeverStarted, Signaled, Unknown
+from remjobs.transports.base import Exited, HostFailure, Lost, NeverStarted, Signaled, Unknown
 from remjobs.transports.local import LocalTransport
 from remjobs.transports.powershell.invocation import raw_offsets
 from remjobs.transports.powershell.streams import PowerShellExecution
@@ -356,3 +359,29 @@ async def test_a_session_says_how_it_came_and_what_is_there(place):
     assert [chunk async for chunk in execution] == []
     assert await execution.outcome() == Exited(3)
     await session.close()
+
+
+async def test_a_lease_is_for_one_work_at_a_time(place, durable, leases):
+    """The second one is refused before it begins, with who has it; after the end it is free."""
+    host, work = place.work("endless", durable=durable, exclusive="x", holder="a@b for job 1")
+    session = await place.transport.connect(host, None)
+    name = f"test-{uuid4()}"
+    work = replace(work, exclusive=name)
+    execution = await session.start(uuid4(), work)
+    chunks = aiter(execution)
+    assert (await anext(chunks)).data == b"begun\n"
+    with pytest.raises(HostFailure, match=r"^held by a@b for job 1") as failure:
+        async for _ in await session.start(uuid4(), replace(work, holder="c@d for job 2")):
+            pass
+    assert failure.value.reason is ReasonKind.LEASED
+    for other in (replace(work, exclusive=f"{name}.2"), work):
+        if other is work:
+            assert (await execution.stop(1)).confirmed
+        again = await session.start(uuid4(), other)
+        async for chunk in again:
+            assert chunk.data == b"begun\n"
+            assert (await again.stop(1)).confirmed
+    await chunks.aclose()
+    await session.close()
+    for folder in Path("/tmp/.remjobs-leases").glob(f"{name}*"):
+        shutil.rmtree(folder)

@@ -13,7 +13,7 @@ from remjobs.errors import UsageError
 from remjobs.model.job import ReasonKind as K
 from remjobs.model.pace import Amount, Halt, Order, Pace, Step, Tally, next_step, ordered
 from remjobs.model.record import Stream
-from remjobs.testing import MemoryHost, MemoryTransport, memory_engine
+from remjobs.testing import MemoryHost, MemoryTransport, MemoryWork, memory_engine
 from remjobs.transports.base import Exited, HostFailure, Signaled
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
@@ -378,6 +378,20 @@ async def test_a_host_that_is_gone_for_the_next_try(jobs, fleet):
     child = job.children[0]
     assert (child.state, child.reason.message, child.attempt) == (S.FAILED, "exit code 3", 1)
     assert child.status_message == "not tried again: no route"
+    assert child.begin_time is not None
+
+
+async def test_a_try_that_the_host_refuses_does_not_hide_the_one_before(jobs, fleet):
+    """It began, and ended so; another job has taken the lease since."""
+    host = fleet.behaviour("h1")
+    host.outcome = Exited(3)
+    pace = Pace(retries=5, retry_delay=0.3, retry_on_exit=True)
+    job = await jobs.start("work", on=fleet.hosts(1), pace=pace, durable=False, exclusive="x")
+    await says(jobs, job, "exit code 3; 5 more tries")
+    host.leases["x"] = ("bob@ops2 for job 7", MemoryWork())
+    [child] = (await jobs.wait(job, timeout=10))[0].children
+    assert (child.state, child.exit_code, child.reason.kind) == (S.FAILED, 3, K.EXIT)
+    assert child.status_message == "not tried again: held by bob@ops2 for job 7"
     assert child.begin_time is not None
 
 
