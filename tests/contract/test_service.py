@@ -62,7 +62,7 @@ async def test_a_lease_is_shown_and_kept_by_a_retry(lab, durable):
     who = rf'a: held by \S+@\S+ for job {first.id} "patching"'
     assert re.fullmatch(who, child.reason.message)
     lab.open_gates()
-    await lab.jobs.wait([first, second], timeout=10)
+    await lab.jobs.wait(first, second, timeout=10)
     assert exit_code((await lab.jobs.get(second))[0].children) == ExitCode.NOT_REACHED
     again = await lab.jobs.retry(second, unreachable=True)
     [again] = await lab.jobs.wait(again, timeout=10)

@@ -259,8 +259,10 @@ async def test_held_work_keeps_its_lease(lease_sshd, leases, durable, fast):
     async with running(lease_sshd.host(), replace(LONG, durable=durable)) as run:
         await run.said(b"got it\n")
         assert (await run.execution.suspend()).confirmed
-        seen = set()
-        await until(lambda: seen.update(heartbeats(leases)) or len(seen) > 3, "it beats on")
+        for _ in range(3):
+            [before] = heartbeats(leases)
+            await until(lambda before=before: not before.exists(), "it beats on")
+            await until(lambda: heartbeats(leases), "it is seen")
         await refused(lease_sshd.host())
         assert (await run.execution.stop(1)).confirmed
 

@@ -1,6 +1,6 @@
 """An option whose value may be left out never takes the word behind it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import typer
@@ -12,7 +12,7 @@ from remjobs.cli.optional_value import OptionalValues
 def parsed(*words, interspersed=False):
     """Return what a command with such an option is given."""
     app = typer.Typer()
-    given = {}
+    given: dict[str, Any] = {}
 
     @app.command(cls=OptionalValues, context_settings={"allow_interspersed_args": interspersed})
     def verb(
