@@ -267,9 +267,10 @@ async def test_work_that_a_stop_reaches_before_its_start_never_begins(lab):
     job = await jobs.start("work", on=fleet.hosts(1))
     await until(lambda: fleet.starts, "it was sent")
     host.connect_gate.clear()
-    await asyncio.sleep(0.05)
+    await until(lambda: host.connect_gate._waiters, "it is sought")
     stopping = asyncio.create_task(jobs.stop(job))
-    await asyncio.sleep(0.02)
+    [child] = jobs.service._engine.run_of(job.id)._active
+    await until(child._stop_wanted.is_set, "the stop is known")
     host.fails_to_start = None
     host.connect_gate.set()
     [stopped] = await asyncio.wait_for(stopping, 10)
