@@ -107,8 +107,9 @@ async def test_queue_starts_one_after_the_other(lab):
     assert [entry.outcome for entry in history[:3]] == ["Started", "Queued", "Queued"]
     gate.set()
     history = await has(lab, 3, Outcome.STARTED)
-    jobs = await lab.jobs.list()
-    begun = [(job.begin_time, job.end_time) for job in jobs[:3]]
+    first = [job.id for job in await lab.jobs.list()][:3]
+    jobs = await lab.jobs.wait(*first, timeout=10)
+    begun = [(job.begin_time, job.end_time) for job in jobs]
     assert all(one[1] <= other[0] for one, other in pairwise(begun))
     assert history[1].message == ""
 
