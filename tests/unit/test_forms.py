@@ -354,3 +354,12 @@ def test_progress_draws_nothing_where_no_terminal_is(monkeypatch):
     assert not Progress("job 1", [child(1), child(2)])._active
     monkeypatch.setattr(sys, "stderr", _Terminal())
     assert not Progress("job 1", [child(1)])._active
+
+
+def test_progress_draws_nothing_on_a_dumb_terminal(monkeypatch):
+    """It could not be taken away there."""
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not Progress("job 1", [child(1), child(2)])._active
+    monkeypatch.setenv("TERM", "xterm")
+    assert Progress("job 1", [child(1), child(2)])._active

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import sys
 import time
 from collections import Counter
@@ -45,7 +46,9 @@ class Progress:
         """Begin with the children as they are."""
         self._label = label
         self._children = {child.id: child for child in children}
-        self._active = sys.stderr.isatty() and len(children) > 1
+        # A terminal that calls itself dumb (an editor's, a log's) could not take it away.
+        dumb = os.environ.get("TERM", "") in {"", "dumb"}
+        self._active = sys.stderr.isatty() and not dumb and len(children) > 1
         self._began = time.monotonic()
         self._drawn = 0
         self._drawn_at = 0.0
