@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
+PAGES := mkdocs.yml $(shell find docs inventories -type f -not -name '*.pyc') $(wildcard *.md)
 SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
 
 # What the tests need beside Python, as command:package.
@@ -14,7 +16,7 @@ TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:opens
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test bench check tools lock clean
+.PHONY: demo test bench check docs docs-serve picture tools lock clean
 
 demo: $(STAMPS)/installed ## Show the main job on a fleet made for the purpose.
 	@$(BIN)/remjobs demo
@@ -22,13 +24,25 @@ demo: $(STAMPS)/installed ## Show the main job on a fleet made for the purpose.
 test: tools $(STAMPS)/dev $(STAMPS)/installed check ## Check and test everything.
 	$(BIN)/pytest
 
-check: $(STAMPS)/dev ## Format, lint, types, layers.
+check: $(STAMPS)/dev $(STAMPS)/docs ## Format, lint, types, layers, documentation.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	shellcheck -s sh -e SC2154,SC2034 remjobs/transports/posix/sh/*.sh
 	shellcheck -s sh .ci/run
+
+docs: $(STAMPS)/docs ## Build the documentation into site/, if something of it changed.
+
+$(STAMPS)/docs: $(STAMPS)/dev $(SOURCES) $(PAGES)
+	$(MKDOCS) build -q --strict
+	@touch $@
+
+docs-serve: $(STAMPS)/dev ## Show it in a browser, and build it anew as it changes.
+	$(MKDOCS) serve
+
+picture: $(STAMPS)/dev $(STAMPS)/installed ## Take the README's picture anew; tmux is the terminal.
+	PYTHONPATH=tests $(BIN)/python docs/tools/picture.py
 
 bench: tools $(STAMPS)/dev $(STAMPS)/installed ## Measure speed and size.
 	$(BIN)/python benchmarks/run.py
@@ -73,4 +87,4 @@ lock: ## Choose the newest versions anew.
 	    -o requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) $(STAMPS) build dist
+	rm -rf $(VENV) $(STAMPS) build dist site

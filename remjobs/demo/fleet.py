@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,22 @@ from typing import Final
 
 import asyncssh
 
-__all__ = ["DOWN", "NAMES", "Fleet", "demo_fleet"]
+__all__ = [
+    "DOWN",
+    "HOST_VARIABLE",
+    "NAMES",
+    "Fleet",
+    "demo_fleet",
+    "embedded_server",
+    "unused_port",
+]
 
 NAMES: Final = ("web1", "web2", "web3", "web4", "db1")
 DOWN: Final = "web4"
 _ADDRESS: Final = "127.0.0.1"
 _BLOCK: Final = 65536
-_HOST_VARIABLE: Final = "DEMO_HOST"
+HOST_VARIABLE: Final = "DEMO_HOST"
+"""The variable in which work finds the name of its host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +86,25 @@ async def _start(
 ) -> int:
     """Start one server and return its port; the one that is down only has a port."""
     if name == DOWN:
-        return _unused_port(stack)
+        return unused_port(stack)
+    environment = {HOST_VARIABLE: name, "REMJOBS_SPOOL": str(spool / name)}
+    return await embedded_server(stack, host_key, user_key, environment)
+
+
+async def embedded_server(
+    stack: AsyncExitStack,
+    host_key: asyncssh.SSHKey,
+    user_key: asyncssh.SSHKey,
+    environment: Mapping[str, str],
+) -> int:
+    """Run an SSH server until a stack is closed; return its port.
+
+    Args:
+        stack: What ends it.
+        host_key: Its own key.
+        user_key: The key of whoever may log in, by any name.
+        environment: Variables of all that it runs, over those of this process.
+    """
     server = await asyncssh.listen(
         _ADDRESS,
         0,
@@ -85,14 +112,14 @@ async def _start(
         authorized_client_keys=asyncssh.import_authorized_keys(
             user_key.export_public_key("openssh").decode(),
         ),
-        process_factory=lambda process: _run(name, spool, process),
+        process_factory=lambda process: _run(environment, process),
         encoding=None,
     )
     stack.push_async_callback(_stop, server)
     return server.get_port()
 
 
-def _unused_port(stack: AsyncExitStack) -> int:
+def unused_port(stack: AsyncExitStack) -> int:
     """Hold a port that nobody listens on, so that connecting is refused."""
     holder = stack.enter_context(socket.socket())
     holder.bind((_ADDRESS, 0))
@@ -105,7 +132,10 @@ async def _stop(server: asyncssh.SSHAcceptor) -> None:
     await server.wait_closed()
 
 
-async def _run(name: str, spool: Path, process: asyncssh.SSHServerProcess[bytes]) -> None:
+async def _run(
+    environment: Mapping[str, str],
+    process: asyncssh.SSHServerProcess[bytes],
+) -> None:
     """Run a client's command with /bin/sh, in a session of its own."""
     child = await asyncio.create_subprocess_exec(
         "/bin/sh",
@@ -115,7 +145,7 @@ async def _run(name: str, spool: Path, process: asyncssh.SSHServerProcess[bytes]
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, _HOST_VARIABLE: name, "REMJOBS_SPOOL": str(spool / name)},
+        env={**os.environ, **environment},
     )
     feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
     try:

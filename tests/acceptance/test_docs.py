@@ -1,18 +1,38 @@
 """The documentation does what it says."""
 
+import os
 import re
 import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
-from support.cli import Cli
+from support.readers import Reader, blocks, cells_of, differs, fleet, steps_of, text_of
 
 from remjobs.cli.main import app
 
-DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"]
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
 OF_OTHERS = {"--user"}  # systemctl, pip and friends in examples
+NOT_TYPED = {
+    "make ": "they run these tests themselves",
+    "pipx install ": "it would install into the account of whoever runs the tests",
+    "ssh-copy-id ": "it asks for a password",
+}
+"""What no test types, by how it begins, and why."""
+MIGRATION = [page for page in PAGES if page.name.startswith("from-")]
+PICTURE = DOCS / "images" / "terminal.svg"
+LANGUAGES = {"console", "python", "text", "yaml", "ini", "toml", "json", "csv", "powershell"}
+"""Of blocks. What is typed stands in a console block, so that it is tested."""
+
+
+def by_name(page):
+    return page.name
 
 
 def options(command):
@@ -22,7 +42,7 @@ def options(command):
         yield from options(inner)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in MIGRATION], ids=by_name)
 def test_every_option_that_a_page_names_exists(page):
     """A renamed option is renamed everywhere."""
     known = {*options(typer.main.get_command(app)), "--help", *OF_OTHERS}
@@ -30,7 +50,17 @@ def test_every_option_that_a_page_names_exists(page):
     assert named <= known
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_every_verb_that_a_page_names_exists(page):
+    """Also in the middle of a sentence."""
+    program: Any = typer.main.get_command(app)
+    for verb, second in re.findall(r"`remjobs ([a-z-]+)(?: ([a-z-]+))?", page.read_text()):
+        command = program.commands.get(verb)
+        assert command is not None, verb
+        assert not second or second in getattr(command, "commands", {second: None}), second
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
 def test_every_link_leads_somewhere(page):
     """To a file that exists, and to a heading that is in it."""
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
@@ -44,58 +74,108 @@ def test_every_link_leads_somewhere(page):
         assert not anchor or anchor in slugs, (target, slugs)
 
 
-def examples():
-    text = (DOCS / "powershell.md").read_text().partition("## Examples\n")[2]
-    for part in text.split("\n### ")[1:]:
-        title = part.partition("\n")[0]
-        yield from (
-            pytest.param(block, id=title)
-            for block in re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_no_block_hides_commands_from_the_tests(page):
+    """Each says what it is, and what is typed is a console block."""
+    for line, language, text in blocks(page.read_text()):
+        assert language in LANGUAGES, f"{page.name}:{line}: a block of {language or 'nothing'}"
+        assert language != "console" or text.startswith("$ "), f"{page.name}:{line}"
+        assert language != "text" or "remjobs start" not in text, f"{page.name}:{line}"
+
+
+def steps(page):
+    """Return what a page has one type; of pages of migration the tables' commands, too."""
+    text = text_of(page)
+    cells = cells_of(text) if page in MIGRATION else ()
+    return sorted([*steps_of(text), *cells], key=lambda step: step.line)
+
+
+@pytest.fixture(scope="session")
+def readings(request, tmp_path_factory):
+    """What became of each page: they are read at the same time, each by somebody who begins."""
+    wanted = [
+        item.callspec.params["page"]
+        for item in request.session.items
+        if "readings" in getattr(item, "fixturenames", ())
+    ]
+    folder = tmp_path_factory.mktemp("readers")
+    with fleet(folder) as hosts, ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {page: pool.submit(read, page, folder / page.stem, hosts) for page in wanted}
+
+
+def read(page, home, hosts):
+    reader = Reader(home, hosts)
+    try:
+        return reader.type(
+            [one for one in steps(page) if not one.command.startswith(tuple(NOT_TYPED))]
         )
+    finally:
+        reader.leave()
 
 
-SAID = {
-    "Start a background job": r"1\nId .*\n1 +Job1 .*Completed.*\n\w+\n",
-    "A job on the servers of a list": r"1\n.*\n(127\.0\.1\.[123]: Linux\n){3}",
-    "All properties of a job": r"Id +: 1\nInstanceId +: \S+\nName +: Job1\n.*ChildJobs.*",
-    "A script as a background job": r"1\nsample on Linux\n",
-    "A job with a name": r"1\nnamed\n",
-    "Initialization, and output kept in a file": r"1\n.*\nmap of everything\n",
-    "Input": r"1\n127\.0\.1\.3\n127\.0\.1\.2\n127\.0\.1\.1\n",
-    "Working directory": r"1\n/usr\n",
-    "Arguments": r"1\npowershell\npwsh\nnote pad\n",
-}
+@pytest.mark.parametrize("page", [*filter(steps, [*PAGES, PICTURE])], ids=by_name)
+def test_every_command_of_a_page_does_what_the_page_shows(page, readings):
+    """Typed in order on real SSH servers: exit code, and output where it is shown."""
+    faults = [answer.fault for answer in readings[page].result()]
+    assert not any(faults), "\n\n".join(filter(None, faults))
 
 
-@pytest.fixture
-def shell(cli, sshd, tmp_path):
-    """A user whose SSH config knows the servers, in a folder with a server list."""
-    ssh = tmp_path / ".ssh"
-    ssh.mkdir()
-    (ssh / "config").write_text(sshd.ssh_config.read_text())
-    (cli.cwd / "servers.txt").write_text("".join(f"{sshd.address(n)}\n" for n in (1, 2, 3)))
-    remjobs = cli.cwd / "bin" / "remjobs"
-    remjobs.parent.mkdir()
-    words = " ".join(map(str, Cli.argv(cli)))
-    remjobs.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
-    remjobs.chmod(0o755)
-    path = f"{remjobs.parent}:{cli.environment['PATH']}"
-    cli.environment |= {"HOME": str(tmp_path), "PATH": path}
-    return cli
+def test_the_picture_is_of_a_terminal_and_fetches_nothing():
+    """Its commands are found, so that they are tried; no font or style comes from elsewhere."""
+    assert [step.command.split()[1] for step in steps(PICTURE)] == [
+        "run",
+        "start",
+        "list",
+        "receive",
+    ]
+    assert not re.search(r"url\((?!#)|href|@import|@font-face", PICTURE.read_text())
 
 
-@pytest.mark.parametrize("example", list(examples()))
-def test_the_examples_of_start_job(example, shell, request):
-    """Each is typed as it stands, on real servers, and prints what it should."""
+def test_the_pages_of_migration_have_commands_to_try():
+    """A table whose commands are not found would be tested by nobody."""
+    assert all(len(list(cells_of(page.read_text()))) > 10 for page in MIGRATION)
+
+
+def test_what_a_page_shows_is_compared():
+    """A line that is missing, one too many, another word: each is told; times are not."""
+    assert differs("a ... c\nb", "b\na x c") is None
+    assert differs("...\nb", "x\ny\nb") is None
+    assert differs("took 12 ms at 10.0.0.1:22", "took 7 ms at 127.0.0.1:40001") is None
+    assert differs("a\nb", "a") is not None
+    assert differs("a", "a\nb") is not None
+    assert differs("job 1 Completed", "job 1 Failed") is not None
+
+
+class _Fetched(HTMLParser):
+    """Collects what a page makes a browser fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.addresses = []
+
+    def handle_starttag(self, tag, attrs):
+        wanted = {"script": "src", "img": "src", "link": "href", "iframe": "src"}.get(tag)
+        kind = dict(attrs).get("rel") or ""
+        if wanted and kind not in {"canonical", "next", "prev"}:
+            self.addresses.append(dict(attrs).get(wanted) or "")
+
+
+def test_the_site_is_built_and_fetches_nothing_from_elsewhere(tmp_path):
+    """Strictly: no dead link, no page outside the navigation; every verb is in the reference."""
     done = subprocess.run(
-        ["sh", "-e", "-c", example],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", tmp_path / "site"],
         check=False,
         capture_output=True,
         text=True,
-        cwd=shell.cwd,
-        env=shell.environment,
-        timeout=60,
+        cwd=ROOT,
     )
-    assert (done.returncode, done.stderr) == (0, ""), done
-    said = SAID[request.node.callspec.id]
-    assert re.fullmatch(said, done.stdout, re.DOTALL), done.stdout
+    assert done.returncode == 0, done
+    fetched = _Fetched()
+    for page in (tmp_path / "site").glob("*.html"):
+        fetched.feed(page.read_text())
+    assert not [address for address in fetched.addresses if "//" in address]
+    reference = (tmp_path / "site" / "commands.html").read_text()
+    program: Any = typer.main.get_command(app)
+    for name in program.commands:
+        assert f'id="remjobs-{name}"' in reference, name
+    assert "Jobs.start" in (tmp_path / "site" / "api.html").read_text()
