@@ -29,6 +29,7 @@ _BORROWED: Final = {
 """Files outside docs/ that are part of the site, and where."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")
 _COMMANDS: Final = "<!-- commands -->"
+_CODE_IN_ROW: Final = re.compile(r"^\|.*$", re.MULTILINE), re.compile(r"`[^`]+`")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -42,8 +43,17 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Write the commands' reference, and turn links to files into links to pages."""
     if _COMMANDS in markdown:
         markdown = markdown.replace(_COMMANDS, _commands())
+    markdown = _pipes(markdown)
     source = Path(str(page.file.abs_src_path))
     return _LINK.sub(lambda link: _retarget(link[1], source), markdown)
+
+
+def _pipes(markdown: str) -> str:
+    """Bare the pipes in a table's code: a forge wants them escaped, Python-Markdown does not."""
+    row, code = _CODE_IN_ROW
+    return row.sub(
+        lambda line: code.sub(lambda span: span[0].replace("\\|", "|"), line[0]), markdown
+    )
 
 
 def _commands() -> str:

@@ -29,7 +29,7 @@ _TYPED: Final = (
     "remjobs list",
 )
 _WATCHED: Final = "remjobs receive patch --wait"
-_UNTIL: Final = "6/8"
+_UNTIL: Final = ("6/8", "slowest: web07")
 _PATIENCE: Final = 30.0
 _FORMAT: Final = re.sub(
     r"@font-face \{\{.*?\}\}\s*",
@@ -83,13 +83,14 @@ class _Terminal:
     def _plain(self) -> str:
         return self.tmux("capture-pane", "-p")
 
-    def screen(self) -> str:
-        """Return what it shows, with its colours."""
-        return self.tmux("capture-pane", "-e", "-p").rstrip()
+    def wait_for(self, *texts: str) -> str:
+        """Return the screen, with its colours, once it shows these texts."""
 
-    def wait_for(self, text: str) -> str:
-        """Return the screen once it shows a text."""
-        return str(self._wait(lambda: text in (screen := self.screen()) and screen))
+        def shown() -> str | None:
+            screen = self.tmux("capture-pane", "-e", "-p").rstrip()
+            return screen if all(text in screen for text in texts) else None
+
+        return str(self._wait(shown))
 
     def _wait(self, condition: Callable[[], Any]) -> Any:
         deadline = time.monotonic() + _PATIENCE
@@ -110,7 +111,7 @@ def main() -> None:
                 terminal.type(command)
                 terminal.settle()
             terminal.type(_WATCHED)
-            screen = terminal.wait_for(_UNTIL)
+            screen = terminal.wait_for(*_UNTIL)
             terminal.settle()
         finally:
             terminal.tmux("kill-server")

@@ -13,6 +13,7 @@ import pytest
 import typer
 from support.readers import Reader, blocks, cells_of, differs, fleet, steps_of, text_of
 
+import remjobs
 from remjobs.cli.main import app
 
 ROOT = Path(__file__).parents[2]
@@ -113,11 +114,19 @@ def read(page, home, hosts):
         reader.leave()
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("page", [*filter(steps, [*PAGES, PICTURE])], ids=by_name)
 def test_every_command_of_a_page_does_what_the_page_shows(page, readings):
     """Typed in order on real SSH servers: exit code, and output where it is shown."""
     faults = [answer.fault for answer in readings[page].result()]
     assert not any(faults), "\n\n".join(filter(None, faults))
+
+
+def test_the_list_of_what_nobody_types_is_short_and_true():
+    """Each entry stands for a command in a page."""
+    commands = [step.command for page in PAGES for step in steps(page)]
+    assert all(any(one.startswith(begin) for one in commands) for begin in NOT_TYPED)
+    assert sum(one.startswith(tuple(NOT_TYPED)) for one in commands) < 10
 
 
 def test_the_picture_is_of_a_terminal_and_fetches_nothing():
@@ -161,7 +170,7 @@ class _Fetched(HTMLParser):
 
 
 def test_the_site_is_built_and_fetches_nothing_from_elsewhere(tmp_path):
-    """Strictly: no dead link, no page outside the navigation; every verb is in the reference."""
+    """Strictly: no dead link, no page left out; the references have each verb and name."""
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", tmp_path / "site"],
         check=False,
@@ -178,4 +187,6 @@ def test_the_site_is_built_and_fetches_nothing_from_elsewhere(tmp_path):
     program: Any = typer.main.get_command(app)
     for name in program.commands:
         assert f'id="remjobs-{name}"' in reference, name
-    assert "Jobs.start" in (tmp_path / "site" / "api.html").read_text()
+    api = (tmp_path / "site" / "api.html").read_text()
+    for name in set(remjobs.__all__) - {"__version__"}:
+        assert re.search(rf'id="remjobs[\w.]*\.{name}"', api), name

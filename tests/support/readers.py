@@ -52,7 +52,7 @@ PROGRAMS = {
 FILES = {
     "servers.txt": "web[01-08]\n",
     "patch.sh": """#!/bin/sh
-sleep 1
+sleep 2
 case $(uname -r) in
     6.1.0-28-*) echo "up to date" ;;
     *) echo "reboot needed" >&2; exit 1 ;;
@@ -194,7 +194,7 @@ class Reader:
             "exec /usr/bin/ssh-keyscan -t ed25519 -p $port 127.0.0.1 2>/dev/null",
         )
 
-    def type(self, steps: list[Step], timeout: float = 100.0) -> list[Answer]:
+    def type(self, steps: list[Step], timeout: float = 200.0) -> list[Answer]:
         """Type commands into one shell at a terminal; return what became of them."""
         mark = f"mark-{uuid4().hex}"
         script = self.home / ".page.sh"
