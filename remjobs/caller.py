@@ -13,8 +13,16 @@ from remjobs.model.work import Script
 __all__ = ["read_caller", "read_file", "read_script"]
 
 
-def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
+def read_caller(
+    environment: Mapping[str, str] = os.environ,
+    *,
+    insecure_keyring: bool = False,
+) -> Caller:
     """Return what of this process belongs to a request.
+
+    Args:
+        environment: Usually ``os.environ``.
+        insecure_keyring: A keyring that others can read is used all the same.
 
     Raises:
         UsageError: The working directory is gone.
@@ -28,6 +36,7 @@ def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
         directory=directory,
         ssh_auth_sock=environment.get("SSH_AUTH_SOCK"),
         dbus_session_bus_address=environment.get("DBUS_SESSION_BUS_ADDRESS"),
+        insecure_keyring=insecure_keyring,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from remjobs.credentials.keyring import Keyring, KeyringPlace
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
 from remjobs.settings import Settings
@@ -41,7 +42,7 @@ async def open_engine(
     ``service.schedule.followed()``: that is the controller's to do.
     """
     store = await SqlStore.open(settings.home)
-    engine = Engine(store, transports, _connections_at_once())
+    engine = Engine(store, transports, _keyring(settings), _connections_at_once())
     in_order = False
     try:
         await engine.reconcile()
@@ -49,6 +50,10 @@ async def open_engine(
         in_order = not engine.failed.is_set()
     finally:
         await engine.close(cleanly=in_order)
+
+
+def _keyring(settings: Settings) -> Keyring:
+    return Keyring(KeyringPlace(file=settings.keyring_file, key_file=settings.key_file))
 
 
 def _connections_at_once() -> int:

@@ -6,6 +6,9 @@ The tree::
     +-- UsageError            bad input; nothing was started           (exit 2)
     |   +-- InventoryError    an inventory: file, line, what was expected
     |   +-- NotRemovable      a job that has not ended, or a single child
+    |   +-- KeyringTrouble    there is no keyring, or it cannot be used
+    |       +-- KeyringLocked     it must be unlocked first
+    |       +-- NoSuchCredential  it has none of this name
     +-- NoSuchJob             an id, name or UUID that matches no job  (exit 3)
     +-- NoSuchDefinition      a name that matches no definition        (exit 3)
     +-- WaitTimeout           the time-out of a wait ran out           (exit 124)
@@ -35,6 +38,9 @@ __all__ = [
     "ControllerError",
     "IllegalTransition",
     "InventoryError",
+    "KeyringLocked",
+    "KeyringTrouble",
+    "NoSuchCredential",
     "NoSuchDefinition",
     "NoSuchJob",
     "NotRemovable",
@@ -74,6 +80,24 @@ class NotRemovable(UsageError):
     """A job that has not ended, or a child on its own, cannot be removed."""
 
     kind = "not-removable"
+
+
+class KeyringTrouble(UsageError):
+    """Credentials cannot be had or kept; the message says what to do."""
+
+    kind = "keyring"
+
+
+class KeyringLocked(KeyringTrouble):
+    """The keyring must be unlocked first."""
+
+    kind = "keyring-locked"
+
+
+class NoSuchCredential(KeyringTrouble):
+    """The keyring has no credential of this name."""
+
+    kind = "no-such-credential"
 
 
 class NoSuchJob(RemjobsError):

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from remjobs.model.clean import Cleaned, CleanRequest
+from remjobs.model.credential import CredentialInfo, KeyringInfo
 from remjobs.model.definition import (
     DefineRequest,
     Definition,
@@ -24,10 +25,63 @@ from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 
-__all__ = ["DefinitionService", "Event", "JobService"]
+__all__ = ["CredentialService", "DefinitionService", "Event", "JobService"]
 
 Event = Record | Child
 """What a receiver gets: a record, or a child whose state is to be told."""
+
+
+class CredentialService(Protocol):
+    """Keeps credentials in a keyring, and gives nobody their secrets.
+
+    The keyring is the system's, as the caller's session has it, or the encrypted file
+    if there is one. Each method raises ``KeyringTrouble`` where it cannot be used, and
+    ``KeyringLocked`` where it must be unlocked first.
+    """
+
+    async def set(self, info: CredentialInfo, secret: Secret, caller: Caller) -> CredentialInfo:
+        """Keep a credential; one of the same name is replaced."""
+        ...
+
+    async def list(self, caller: Caller) -> tuple[CredentialInfo, ...]:
+        """Return all credentials by name."""
+        ...
+
+    async def show(self, name: str, caller: Caller) -> CredentialInfo:
+        """Return one credential.
+
+        Raises:
+            NoSuchCredential: There is none; the message lists those that there are.
+        """
+        ...
+
+    async def remove(self, name: str, caller: Caller) -> CredentialInfo:
+        """Forget a credential, and return it.
+
+        Raises:
+            NoSuchCredential: There is none.
+        """
+        ...
+
+    async def probe(self, caller: Caller) -> KeyringInfo:
+        """See whether the keyring keeps what it is given, and return which one it is."""
+        ...
+
+    async def unlock(self, passphrase: Secret, caller: Caller, *, new: bool = False) -> KeyringInfo:
+        """Open the encrypted file, or make a new one; it stays open until ``lock``.
+
+        Raises:
+            KeyringTrouble: The passphrase is wrong; there is no file, or there is one.
+        """
+        ...
+
+    async def lock(self) -> KeyringInfo:
+        """Forget the encrypted file's key.
+
+        Raises:
+            KeyringTrouble: There is no such file.
+        """
+        ...
 
 
 class DefinitionService(Protocol):
@@ -74,6 +128,11 @@ class JobService(Protocol):
     ``@last``. A literal one that matches nothing raises ``NoSuchJob``; a glob
     that matches nothing is silent.
     """
+
+    @property
+    def credentials(self) -> CredentialService:
+        """What keeps credentials."""
+        ...
 
     @property
     def definitions(self) -> DefinitionService:

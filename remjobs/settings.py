@@ -24,6 +24,11 @@ class Settings:
     """State directory: store, socket, lock and log. ``REMJOBS_HOME``."""
     inventory: Path
     """The default inventory, used if it exists. ``REMJOBS_INVENTORY``."""
+    keyring_file: Path
+    """The encrypted file for credentials, used if it exists. ``REMJOBS_KEYRING_FILE``."""
+    key_file: Path | None = None
+    """Holds the passphrase of that file, for machines without a person.
+    ``REMJOBS_KEY_FILE``; else ``remjobs-key`` among systemd's credentials."""
     idle_timeout: float = _IDLE_SECONDS
     """Seconds without work or clients after which the controller ends.
     ``REMJOBS_IDLE_TIMEOUT``."""
@@ -42,12 +47,26 @@ class Settings:
         named = environment.get("REMJOBS_HOME")
         state = home or (Path(named) if named else platformdirs.user_state_path("remjobs"))
         config = platformdirs.user_config_path("remjobs")
-        listed = environment.get("REMJOBS_INVENTORY")
+        home_path = state.expanduser().absolute()
         return cls(
-            home=state.expanduser().absolute(),
-            inventory=Path(listed).expanduser().absolute() if listed else _default(config),
+            home=home_path,
+            inventory=_path(environment, "REMJOBS_INVENTORY") or _default(config),
+            keyring_file=_path(environment, "REMJOBS_KEYRING_FILE") or home_path / "keyring",
+            key_file=_path(environment, "REMJOBS_KEY_FILE") or _systemds(environment),
             idle_timeout=_seconds(environment, "REMJOBS_IDLE_TIMEOUT", _IDLE_SECONDS),
         )
+
+
+def _path(environment: Mapping[str, str], name: str) -> Path | None:
+    named = environment.get(name)
+    return Path(named).expanduser().absolute() if named else None
+
+
+def _systemds(environment: Mapping[str, str]) -> Path | None:
+    """Return what LoadCredential=remjobs-key:... gave us (systemd.exec(5))."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder, "remjobs-key") if folder else None
+    return path if path is not None and path.exists() else None
 
 
 def _default(config: Path) -> Path:

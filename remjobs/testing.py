@@ -22,12 +22,14 @@ from uuid import UUID
 from remjobs.credentials.credential import Credential
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
-from remjobs.errors import UsageError
+from remjobs.errors import KeyringLocked, KeyringTrouble, NoSuchCredential, UsageError
+from remjobs.model.credential import CredentialInfo, KeyringInfo, check_credential_name
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
+from remjobs.model.secret import Secret
 from remjobs.model.work import Work
 from remjobs.store.sql import SqlStore
 from remjobs.transports.base import (
@@ -361,17 +363,102 @@ class MemoryExecution:
         self._end(Lost("connection lost: abandoned"))
 
 
+class MemoryKeyring:
+    """Credentials in memory, under a passphrase if there is one."""
+
+    def __init__(self, passphrase: str | None = None) -> None:
+        """Begin empty; locked, if there is a passphrase."""
+        self._passphrase = passphrase
+        self._kept: dict[str, Credential] = {}
+        self._unlocked = asyncio.Event()
+        if passphrase is None:
+            self._unlocked.set()
+
+    async def get(self, name: str, caller: Caller) -> Credential:
+        """Return a credential with its secret."""
+        del caller
+        self._check_unlocked()
+        if name not in self._kept:
+            there = ", ".join(sorted(self._kept)) or "none"
+            msg = f"no credential {name!r}; there are: {there}"
+            raise NoSuchCredential(msg)
+        return self._kept[name]
+
+    async def set(self, info: CredentialInfo, secret: Secret, caller: Caller) -> CredentialInfo:
+        """Keep a credential."""
+        del caller
+        self._check_unlocked()
+        check_credential_name(info.name)
+        self._kept[info.name] = Credential(
+            name=info.name, user=info.user, kind=info.kind, password=secret
+        )
+        return info
+
+    async def list(self, caller: Caller) -> tuple[CredentialInfo, ...]:
+        """Return all credentials by name."""
+        del caller
+        self._check_unlocked()
+        return tuple(self._kept[name].info for name in sorted(self._kept))
+
+    async def show(self, name: str, caller: Caller) -> CredentialInfo:
+        """Return one credential."""
+        return (await self.get(name, caller)).info
+
+    async def remove(self, name: str, caller: Caller) -> CredentialInfo:
+        """Forget a credential."""
+        info = await self.show(name, caller)
+        del self._kept[name]
+        return info
+
+    async def probe(self, caller: Caller) -> KeyringInfo:
+        """Say that it works."""
+        del caller
+        self._check_unlocked()
+        return KeyringInfo(backend="memory")
+
+    async def unlock(self, passphrase: Secret, caller: Caller, *, new: bool = False) -> KeyringInfo:
+        """Open it, or put it under a passphrase."""
+        del caller
+        if new == (self._passphrase is not None):
+            msg = "memory exists already" if new else "there is no encrypted file to unlock"
+            raise KeyringTrouble(msg)
+        if not new and passphrase.reveal() != self._passphrase:
+            msg = "wrong passphrase for memory"
+            raise KeyringTrouble(msg)
+        self._passphrase = passphrase.reveal()
+        self._unlocked.set()
+        return KeyringInfo(backend="memory")
+
+    async def lock(self) -> KeyringInfo:
+        """Close it."""
+        if self._passphrase is None:
+            msg = "there is no encrypted file to lock"
+            raise KeyringTrouble(msg)
+        self._unlocked.clear()
+        return KeyringInfo(backend="memory", is_locked=True)
+
+    async def unlocked(self) -> None:
+        """Wait until it is open."""
+        await self._unlocked.wait()
+
+    def _check_unlocked(self) -> None:
+        if not self._unlocked.is_set():
+            msg = "the credentials in memory are locked: `remjobs unlock`"
+            raise KeyringLocked(msg)
+
+
 @asynccontextmanager
 async def memory_engine(
     folder: Path,
     transport: MemoryTransport,
+    keyring: MemoryKeyring | None = None,
 ) -> AsyncIterator[tuple[Engine, EngineService]]:
-    """Give an engine over a real store in ``folder`` and hosts in memory.
+    """Give an engine over a real store in ``folder``, hosts and credentials in memory.
 
     Triggers of definitions fire within ``service.schedule.followed()``.
     """
     store = await SqlStore.open(folder)
-    engine = Engine(store, {transport.name: transport})
+    engine = Engine(store, {transport.name: transport}, keyring or MemoryKeyring())
     await engine.reconcile()
     try:
         yield engine, EngineService(engine, folder / "no-inventory")

@@ -9,6 +9,7 @@ import tempfile
 
 import pytest
 from support.cli import Cli
+from support.secret_service import SecretService
 from support.sshd import Sshd, TestUser, need_root, running, wait_for
 
 
@@ -93,6 +94,14 @@ def other_user():
     account = TestUser("b").make()
     yield account
     account.remove()
+
+
+@pytest.fixture
+def secret_service():
+    """A real gnome-keyring in a D-Bus session of its own."""
+    service = SecretService()
+    yield service
+    service.stop()
 
 
 @pytest.fixture

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from getpass import getpass
 
 from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json, SomeSelectors
 from remjobs.cli.render.answers import show_jobs
-from remjobs.errors import UsageError
+from remjobs.cli.secrets import ask_secret
 from remjobs.model.job import Child, Job
 from remjobs.model.request import JobQuery
-from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 from remjobs.service import JobService
 
@@ -28,7 +26,7 @@ def answer(jobs: SomeSelectors, json: Json = False) -> None:
 async def _answer(selectors: list[str], *, json: bool) -> None:
     service = client()
     questions = {_question(child) for child in await blocked(service, selectors)}
-    secret = _ask(", ".join(sorted(questions)) or "answer")
+    secret = ask_secret(", ".join(sorted(questions)) or "answer")
     await show_jobs(service.answer(selectors, secret, read_caller()), json=json)
 
 
@@ -54,7 +52,7 @@ async def answer_at_once(service: JobService, job: Job) -> bool:
             complain(f"{child.host}: {child.status_message}")
         return False
     for question in dict.fromkeys(map(_question, asking)):
-        secret = _ask(question)
+        secret = ask_secret(question)
         ids = [str(child.id) for child in asking if _question(child) == question]
         await service.answer(ids, secret, read_caller())
     return True
@@ -63,13 +61,3 @@ async def answer_at_once(service: JobService, job: Job) -> bool:
 def _question(child: Child) -> str:
     """Return what a child asks, without the words on how to answer."""
     return child.status_message.partition(";")[0]
-
-
-def _ask(question: str) -> Secret:
-    if sys.stdin.isatty():
-        return Secret(getpass(f"{question}: "))
-    line = sys.stdin.readline()
-    if not line:
-        msg = "no answer: give it on standard input, or run this on a terminal"
-        raise UsageError(msg)
-    return Secret(line.removesuffix("\n"))

@@ -8,11 +8,13 @@ from remjobs import __version__
 from remjobs.cli import (
     answer,
     controller,
+    credential,
     definition,
     demo,
     get,
     hosts,
     list_,
+    lock,
     ping,
     receive,
     remove,
@@ -23,6 +25,7 @@ from remjobs.cli import (
     start,
     stop,
     suspend,
+    unlock,
     wait,
 )
 from remjobs.cli.optional_value import OptionalValues
@@ -53,8 +56,11 @@ app.command("retry")(retry.retry)
 app.command("set")(set_.set_)
 app.command("remove")(remove.remove)
 app.command("ping")(ping.ping)
+app.command("unlock")(unlock.unlock)
+app.command("lock")(lock.lock)
 app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")
+app.add_typer(credential.app, name="credential")
 app.add_typer(definition.app, name="definition")
 app.add_typer(hosts.app, name="hosts")
 

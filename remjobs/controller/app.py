@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from remjobs.controller.credentials import credential_verbs
 from remjobs.controller.definitions import definition_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
@@ -84,6 +85,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         ),
         "answer": lambda body: _jobs(_answered(service, body)),
         **definition_verbs(service.definitions),
+        **credential_verbs(service.credentials),
     }
     long = {
         "stop": lambda body: _once(_jobs(_stop(service, body))),

@@ -17,6 +17,7 @@ from typing import Any, Final
 import h11
 
 from remjobs.controller import lifecycle
+from remjobs.controller.credentials import ClientCredentials
 from remjobs.controller.definitions import ClientDefinitions
 from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
@@ -64,6 +65,7 @@ class ControllerClient:
         """
         self._paths = paths
         self.definitions = ClientDefinitions(self._call)
+        self.credentials = ClientCredentials(self._call)
         self._headers = [(API_HEADER, api), (BUILD_HEADER, build)]
 
     async def start(self, request: StartRequest) -> Job:

@@ -28,7 +28,18 @@ _PATIENCE: Final = 15.0
 _PAUSE: Final = 0.02
 _BACKLOG: Final = 512
 _INHERITED: Final = frozenset(
-    {"HOME", "USER", "LOGNAME", "PATH", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"},
+    {
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "PATH",
+        "SHELL",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TMPDIR",
+        "CREDENTIALS_DIRECTORY",
+    },
 )
 _INHERITED_PREFIXES: Final = ("LC_", "REMJOBS_", "XDG_", "PYTHON", "KRB5")
 

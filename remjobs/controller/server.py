@@ -6,7 +6,6 @@ import asyncio
 import logging
 import logging.handlers
 import os
-import resource
 import socket
 import sys
 import time
@@ -31,6 +30,7 @@ from remjobs.engine.engine import Engine
 from remjobs.engine.schedule import Schedule
 from remjobs.errors import RemjobsError
 from remjobs.model.wire import dumps
+from remjobs.secrecy import keep_memory_private
 from remjobs.settings import Settings
 
 __all__ = ["main", "serve"]
@@ -39,7 +39,6 @@ _log: Final = logging.getLogger("remjobs.controller")
 _LOG_BYTES: Final = 1024 * 1024
 _GRACE_SECONDS: Final = 3
 _FAILURE_SECONDS: Final = 2.0
-_CORE_LIMIT: Final = (0, 0)
 
 
 def main(home: str, listener: int, lock: int) -> None:
@@ -47,7 +46,7 @@ def main(home: str, listener: int, lock: int) -> None:
     paths = Paths(Path(home))
     sign(lock)
     _log_to(paths.log)
-    resource.setrlimit(resource.RLIMIT_CORE, _CORE_LIMIT)
+    keep_memory_private()
     settings = Settings.resolve(os.environ, home=paths.home)
     server_socket = socket.socket(fileno=listener)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from remjobs.model.credential import CredentialInfo, CredentialKind
 from remjobs.model.secret import Secret
 
 __all__ = ["Credential"]
@@ -13,5 +14,13 @@ __all__ = ["Credential"]
 class Credential:
     """Who to be on a host, and how to prove it."""
 
+    name: str = ""
+    """What it is called in the keyring; empty where a person was asked instead."""
     user: str | None = None
     password: Secret | None = None
+    kind: CredentialKind = CredentialKind.PASSWORD
+
+    @property
+    def info(self) -> CredentialInfo:
+        """All of it but the secret."""
+        return CredentialInfo(name=self.name, user=self.user, kind=self.kind)

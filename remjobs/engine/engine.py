@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, TypeVar
 
+from remjobs.credentials.base import Credentials
 from remjobs.engine.answers import Answers
 from remjobs.engine.hub import Hub
 from remjobs.engine.job import JobRun
@@ -45,6 +46,7 @@ class Engine:
         self,
         store: Store,
         transports: Mapping[str, TransportFactory],
+        credentials: Credentials,
         most_at_once: int = sys.maxsize,
     ) -> None:
         """Use a store that is ours alone.
@@ -52,11 +54,13 @@ class Engine:
         Args:
             store: Keeps the jobs.
             transports: By name.
+            credentials: Gives secrets.
             most_at_once: Hosts of one job that this process can hold at a time,
                 whatever the job's throttle limit.
         """
         self._most_at_once = most_at_once
         self.store = store
+        self.credentials = credentials
         self.hub = Hub()
         self._answers = Answers()
         self._factories = transports

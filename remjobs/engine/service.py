@@ -45,7 +45,7 @@ from remjobs.model.request import (
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 from remjobs.model.work import Command, Work
-from remjobs.service import Event
+from remjobs.service import CredentialService, Event
 from remjobs.store.base import NewJob
 from remjobs.store.definitions import Firing
 from remjobs.transports.base import Transport
@@ -64,6 +64,7 @@ class EngineService:
     def __init__(self, engine: Engine, default_inventory: Path) -> None:
         """Serve this engine; without a named inventory, look at the default one."""
         self._engine = engine
+        self.credentials: CredentialService = engine.credentials
         self._default_inventory = default_inventory
         self.schedule = Schedule(engine, self._begin)
         """Fires definitions, while its ``followed`` context lasts."""

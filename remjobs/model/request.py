@@ -70,6 +70,8 @@ class Caller:
     """Relative paths in the request are meant from here."""
     ssh_auth_sock: str | None = None
     dbus_session_bus_address: str | None = None
+    insecure_keyring: bool = False
+    """A keyring that forgets, or that others can read, is used all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

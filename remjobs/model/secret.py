@@ -26,6 +26,10 @@ class Secret:
         """Return the text itself, to be handed to a transport's library."""
         return self._text
 
+    def __bool__(self) -> bool:
+        """Whether there is any text."""
+        return bool(self._text)
+
     def __repr__(self) -> str:
         """Show a mask."""
         return f"Secret({_MASK!r})"

@@ -10,12 +10,13 @@ from remjobs.composition import TRANSPORTS
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
 from remjobs.store.sql import SqlStore
+from remjobs.testing import MemoryKeyring
 
 
 @asynccontextmanager
-async def engine_over(folder):
+async def engine_over(folder, keyring=None):
     """Give an engine that has reconciled, and jobs on it; leave it at the end."""
-    engine = Engine(await SqlStore.open(folder), TRANSPORTS)
+    engine = Engine(await SqlStore.open(folder), TRANSPORTS, keyring or MemoryKeyring())
     await engine.reconcile()
     try:
         yield engine, Jobs(EngineService(engine, folder / "no-inventory"))

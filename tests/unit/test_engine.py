@@ -30,7 +30,7 @@ from remjobs.model.request import (
 from remjobs.model.state import JobState
 from remjobs.model.work import Command, Work
 from remjobs.store.sql import SqlStore
-from remjobs.testing import MemoryHost, MemoryTransport, memory_engine
+from remjobs.testing import MemoryHost, MemoryKeyring, MemoryTransport, memory_engine
 from remjobs.transports.base import Exited, HostFailure, Lost, OutcomeUnknown, Signaled
 
 S, K = JobState, ReasonKind
@@ -104,7 +104,9 @@ async def test_never_more_active_than_the_throttle_and_in_order(lab, limit):
 async def test_a_shortage_of_ours_lowers_the_throttle(tmp_path):
     """File descriptors that are not there must not look like unreachable hosts."""
     fleet = MemoryTransport()
-    engine = Engine(await SqlStore.open(tmp_path), {"memory": fleet}, most_at_once=3)
+    engine = Engine(
+        await SqlStore.open(tmp_path), {"memory": fleet}, MemoryKeyring(), most_at_once=3
+    )
     jobs = Jobs(EngineService(engine, tmp_path / "none"))
     job = await jobs.run("work", on=fleet.hosts(9), throttle_limit=100)
     assert (job.state, fleet.peak, job.throttle_limit) == (S.COMPLETED, 3, 100)
@@ -200,7 +202,7 @@ async def test_the_intent_is_committed_before_anything_is_sent(tmp_path):
 
     fleet = Looking()
     store = await SqlStore.open(tmp_path)
-    engine = Engine(store, {"memory": fleet})
+    engine = Engine(store, {"memory": fleet}, MemoryKeyring())
     jobs = Jobs(EngineService(engine, tmp_path / "none"))
     await jobs.run("work", on=[fleet.host("h1")])
     assert seen == [(S.RUNNING, 1, True)]
@@ -604,7 +606,7 @@ async def test_listing_filters_by_state(lab):
 async def life(folder, fleet, *, cleanly):
     """One life of an engine over a folder, ended by leave or by death."""
     store = await SqlStore.open(folder)
-    engine = Engine(store, {"memory": fleet})
+    engine = Engine(store, {"memory": fleet}, MemoryKeyring())
     await engine.reconcile()
     yield engine, Jobs(EngineService(engine, folder / "none"))
     await engine.close(cleanly=cleanly)
@@ -649,7 +651,7 @@ async def test_an_engine_that_was_superseded_stops_working(tmp_path):
     fleet = MemoryTransport()
     gate = fleet.behaviour("h1").gate = asyncio.Event()
     old = await SqlStore.open(tmp_path)
-    engine = Engine(old, {"memory": fleet})
+    engine = Engine(old, {"memory": fleet}, MemoryKeyring())
     jobs = Jobs(EngineService(engine, tmp_path / "none"))
     await jobs.start("work", on=fleet.hosts(1), durable=False)
     async with asyncio.timeout(5):

@@ -18,7 +18,7 @@ from remjobs.model.job import ReasonKind as K
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState as S
 from remjobs.store.sql import SqlStore
-from remjobs.testing import MemoryHost, MemorySession, MemoryTransport, memory_engine
+from remjobs.testing import MemoryHost, MemoryKeyring, MemorySession, MemoryTransport, memory_engine
 from remjobs.transports.base import Exited, HostFailure, OutcomeUnknown, Signaled
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
@@ -40,7 +40,7 @@ async def lab(tmp_path):
 @asynccontextmanager
 async def life(folder, fleet, *, cleanly=False):
     """One life of an engine over a folder, ended by death unless it is said."""
-    engine = Engine(await SqlStore.open(folder), {"memory": fleet})
+    engine = Engine(await SqlStore.open(folder), {"memory": fleet}, MemoryKeyring())
     await engine.reconcile()
     yield Jobs(EngineService(engine, folder / "none"))
     await engine.close(cleanly=cleanly)
