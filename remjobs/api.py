@@ -17,6 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
 from typing import Any, Final
@@ -143,7 +144,8 @@ class Jobs:
             throttle_limit: Children that may run at a time.
             pace: Order, batches, limits and time-out; None is all at once in inventory order.
             connection: Connection settings for every host.
-            credential: The user that local work runs as, by sudo.
+            credential: What logs in, by its name in the keyring; for local work the user
+                that it runs as, by sudo.
             input: Standard input, the same for every host: bytes or text, a file's
                 path, or an iterable, each text of which is a line.
             durable: Run apart from the connection, and be found again after a cut.
@@ -484,13 +486,13 @@ class Jobs:
             inventory: Inventory files; none means the default one.
             throttle_limit: Hosts at a time.
             connection: Connection settings for every host.
-            credential: Whom to be on this machine, by sudo.
+            credential: What logs in, by its name in the keyring; on this machine whom to
+                be, by sudo.
         """
         request = PingRequest(
             targets=None if on is None else _targets(on, exclude, inventory),
             throttle_limit=throttle_limit,
-            connection=connection or Connection(),
-            credential=credential,
+            connection=_with(connection, credential),
             caller=read_caller(),
         )
         async with aclosing(self.service.ping(request)) as answers:
@@ -606,13 +608,17 @@ def _request(
         instance_id=uuid4(),
         work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
         targets=None if on is None else _targets(on, exclude, inventory),
-        connection=connection or Connection(),
-        credential=credential,
+        connection=_with(connection, credential),
         pace=pace or Pace(),
         name=name,
         throttle_limit=throttle_limit,
         caller=read_caller(),
     )
+
+
+def _with(connection: Connection | None, credential: str | None) -> Connection:
+    own = connection or Connection()
+    return own if credential is None else replace(own, credential=credential)
 
 
 def _input(given: Input) -> bytes:

@@ -33,6 +33,7 @@ from remjobs.model.secret import Secret
 from remjobs.model.work import Work
 from remjobs.store.sql import SqlStore
 from remjobs.transports.base import (
+    Access,
     Exited,
     Greeting,
     HostFailure,
@@ -43,6 +44,7 @@ from remjobs.transports.base import (
     Outcome,
     OutcomeUnknown,
     Rebooted,
+    SecretUse,
     Signaled,
     StopReport,
     SweepReport,
@@ -64,6 +66,8 @@ class MemoryHost:
     """Connecting fails so."""
     password: str | None = None
     """Connecting asks for it."""
+    tried: int = 0
+    """How often it was given one."""
     fails_to_start: HostFailure | OutcomeUnknown | Exception | None = None
     """Starting fails so, once connected."""
     gate: asyncio.Event | None = None
@@ -130,7 +134,7 @@ class MemoryTransport:
             msg = "impossible: this host can never work"
             raise UsageError(msg)
 
-    async def connect(self, host: Host, credential: Credential | None) -> MemorySession:
+    async def connect(self, host: Host, access: Access | None) -> MemorySession:
         """Open a session."""
         behaviour = self.behaviour(host.name)
         self.active += 1
@@ -142,24 +146,28 @@ class MemoryTransport:
         except asyncio.CancelledError:
             self.active -= 1
             raise
-        if (refusal := _refusal(host.name, behaviour, credential)) is not None:
+        try:
+            await _let_in(host.name, behaviour, access)
+        except BaseException:
             self.active -= 1
-            raise refusal
+            raise
         return MemorySession(self, host.name, behaviour)
 
 
-def _refusal(
-    name: str,
-    behaviour: MemoryHost,
-    credential: Credential | None,
-) -> HostFailure | NeedsAnswer | None:
-    if behaviour.refuses is not None or behaviour.password is None:
-        return behaviour.refuses
-    if credential is None or credential.password is None:
-        return NeedsAnswer(f"{name} asks for a password")
-    if credential.password.reveal() != behaviour.password:
-        return HostFailure(ReasonKind.AUTHENTICATION, "the password was refused")
-    return None
+async def _let_in(name: str, behaviour: MemoryHost, access: Access | None) -> None:
+    if behaviour.refuses is not None:
+        raise behaviour.refuses
+    if behaviour.password is None:
+        return
+    question = f"{name} asks for a password"
+    if access is None or not await access.ready(SecretUse.LOGIN, question):
+        raise NeedsAnswer(question)
+    secret = await access.secret(SecretUse.LOGIN, question)
+    behaviour.tried += 1
+    await asyncio.sleep(0)
+    if secret.reveal() != behaviour.password:
+        access.refused(SecretUse.LOGIN)
+        raise HostFailure(ReasonKind.AUTHENTICATION, "the password was refused")
 
 
 @dataclass(slots=True, eq=False)

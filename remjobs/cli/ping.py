@@ -11,7 +11,7 @@ from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
-from remjobs.cli.target_options import Credential, ThrottleLimit
+from remjobs.cli.target_options import ThrottleLimit
 from remjobs.model.exits import ExitCode
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
@@ -23,7 +23,6 @@ __all__ = ["ping"]
 @with_reach_options
 def ping(
     reach: Callable[[], tuple[Targets | None, Connection]],
-    credential: Credential = None,
     throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
     json: Json = False,
 ) -> None:
@@ -38,7 +37,6 @@ def ping(
             targets=targets,
             throttle_limit=throttle_limit,
             connection=connection,
-            credential=credential,
             caller=read_caller(),
         )
 

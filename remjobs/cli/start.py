@@ -103,7 +103,7 @@ async def _start(request: Any, wanted: JobType | None, *, json: bool) -> None:
     service = client()
     job = await service.start(built)
     show_started(job, json=json)
-    if built.credential is not None:
+    if built.connection.credential is not None or built.connection.become is not None:
         await _ask_if_asked(service, job)
 
 

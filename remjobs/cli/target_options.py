@@ -9,16 +9,21 @@ import typer
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
-from remjobs.model.host import SshOptions
+from remjobs.model.host import Become, BecomeMethod, SshOptions
 from remjobs.model.request import Connection, Targets
 
 __all__ = [
     "AllowDuplicates",
     "AuthenticationName",
+    "BecomeCredential",
+    "BecomeFlag",
+    "BecomeMethodName",
+    "BecomeUser",
     "ConnectTimeout",
     "Credential",
     "Exclude",
     "Identity",
+    "InsecureKeyring",
     "Inventory",
     "Keepalive",
     "KnownHosts",
@@ -28,6 +33,7 @@ __all__ = [
     "Target",
     "ThrottleLimit",
     "User",
+    "become_of",
     "build_reach",
     "connection_of",
     "read_input",
@@ -88,7 +94,28 @@ Keepalive = Annotated[
 ]
 Credential = Annotated[
     str | None,
-    typer.Option("--credential", metavar="USER", help="Be this user on this machine (by sudo)."),
+    typer.Option(
+        "--credential",
+        metavar="NAME",
+        help="Log in with this one of the keyring, or a user's password; without -t: by sudo.",
+    ),
+]
+InsecureKeyring = Annotated[
+    bool,
+    typer.Option("--insecure-keyring", help="Use a keyring that others can read, or that forgets."),
+]
+BecomeFlag = Annotated[bool, typer.Option("--become", help="Be root there, by sudo.")]
+BecomeUser = Annotated[
+    str | None, typer.Option("--become-user", metavar="USER", help="Be this user there.")
+]
+BecomeMethodName = Annotated[
+    BecomeMethod | None, typer.Option("--become-method", help="By which program. [default: sudo]")
+]
+BecomeCredential = Annotated[
+    str | None,
+    typer.Option(
+        "--become-credential", metavar="NAME", help="What sudo is answered. [default: as logged in]"
+    ),
 ]
 ThrottleLimit = Annotated[
     int,
@@ -127,6 +154,8 @@ def connection_of(
     user: str | None,
     port: int | None,
     authentication: str | None,
+    credential: str | None = None,
+    become: Become | None = None,
     **ssh: Any,
 ) -> Connection:
     """Return the connection settings that were typed; ``ssh`` are SshOptions' own.
@@ -138,8 +167,22 @@ def connection_of(
         user=user,
         port=port,
         authentication=None if authentication is None else parse_authentication(authentication),
+        credential=credential,
+        become=become,
         ssh=SshOptions(**ssh),
     )
+
+
+def become_of(
+    wanted: bool,
+    user: str | None,
+    method: BecomeMethod | None,
+    credential: str | None,
+) -> Become | None:
+    """Return whom to be, as typed; None where nothing of it was."""
+    if not (wanted or user or method or credential):
+        return None
+    return Become(user=user, method=method or BecomeMethod.SUDO, credential=credential)
 
 
 def build_reach(
@@ -149,6 +192,11 @@ def build_reach(
     user: User = None,
     port: Port = None,
     authentication: AuthenticationName = None,
+    credential: Credential = None,
+    become: BecomeFlag = False,
+    become_user: BecomeUser = None,
+    become_method: BecomeMethodName = None,
+    become_credential: BecomeCredential = None,
     identity: Identity = None,
     ssh_config: SshConfig = None,
     known_hosts: KnownHosts = None,
@@ -160,6 +208,8 @@ def build_reach(
         user=user,
         port=port,
         authentication=authentication,
+        credential=credential,
+        become=become_of(become, become_user, become_method, become_credential),
         identity_files=tuple(identity or ()),
         config_file=ssh_config,
         known_hosts_file=known_hosts,

@@ -1,4 +1,4 @@
-"""What people were asked for, and answered: in memory only, as long as it is needed."""
+"""What people answered, on its way to the children that asked: in memory only."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class Answers:
         self._given: dict[int, Secret] = {}
         self._came: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
 
-    def get(self, child_id: int) -> Secret | None:
-        """Return what was given for a child and not forgotten since."""
-        return self._given.get(child_id)
+    def take(self, child_id: int) -> Secret | None:
+        """Return what was given for a child, and keep it no longer."""
+        self._came.pop(child_id, None)
+        return self._given.pop(child_id, None)
 
     def give(self, child_id: int, answer: Secret) -> None:
         """Take an answer; whoever waits for it goes on."""
@@ -30,8 +31,3 @@ class Answers:
     async def wait(self, child_id: int) -> None:
         """Wait until there is an answer."""
         await self._came[child_id].wait()
-
-    def forget(self, child_id: int) -> None:
-        """Keep a child's answer no longer."""
-        self._given.pop(child_id, None)
-        self._came.pop(child_id, None)

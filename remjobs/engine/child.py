@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from remjobs.credentials.credential import Credential
+from remjobs.engine.access import HostAccess
 from remjobs.engine.answers import Answers
 from remjobs.engine.seek import AFTER_STOP, pauses
 from remjobs.engine.sink import Coalescer, Sink
@@ -90,10 +90,12 @@ class ChildRun:
         transport: Transport,
         ledger: Ledger,
         *,
+        access: HostAccess,
         answers: Answers,
         tries: Tries,
     ) -> None:
         """Prepare; ``run`` does it."""
+        self._access = access
         self._answers = answers
         self._tries = tries
         self._standing = Standing(entry.child, ledger)
@@ -156,7 +158,7 @@ class ChildRun:
             _log.exception("child %d on %s", self.child.id, self.child.host)
             await self._standing.fault(exc)
         finally:
-            self._answers.forget(self.child.id)
+            self._answers.take(self.child.id)
             if self._clock is not None:
                 self._clock.cancel()
             self._seeking = False
@@ -330,7 +332,7 @@ class ChildRun:
             try:
                 session = await self._connecting
             except NeedsAnswer as exc:
-                await self._ask(str(exc))
+                await self._ask(exc)
                 continue
             except asyncio.CancelledError:
                 if self._stopping is None:
@@ -342,22 +344,27 @@ class ChildRun:
         return None
 
     async def _reach(self) -> Session:
-        host = self._entry.host
-        answer = self._answers.get(self.child.id)
-        known = None if answer is None else Credential(user=host.user, password=answer)
-        return await self._transport.connect(host, known)
+        if (given := self._answers.take(self.child.id)) is not None:
+            self._access.answer(None, given)
+        async with self._access.attempt():
+            return await self._transport.connect(self._entry.host, self._access)
 
-    async def _ask(self, question: str) -> None:
-        """Be Blocked until a person has answered, or a stop was asked."""
-        self._answers.forget(self.child.id)
-        await self._standing.ask(question)
-        answered = asyncio.create_task(self._answers.wait(self.child.id))
-        stopped = asyncio.create_task(self._stop_wanted.wait())
+    async def _ask(self, asked: NeedsAnswer) -> None:
+        """Be Blocked until a person has helped, or a stop was asked."""
+        await self._standing.ask(asked.question, answerable=asked.is_answerable)
+        ends = (
+            self._answers.wait(self.child.id),
+            self._access.came(asked),
+            self._stop_wanted.wait(),
+        )
+        tasks = [asyncio.create_task(end) for end in ends]
         try:
-            await asyncio.wait({answered, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            answered.cancel()
-            stopped.cancel()
+            for task in tasks:
+                task.cancel()
+        if (given := self._answers.take(self.child.id)) is not None:
+            self._access.answer(asked, given)
         if self._stop_wanted.is_set():
             await self._standing.move(JobState.STOPPING, status_message="")
         else:
@@ -520,7 +527,8 @@ class ChildRun:
                 raise _GiveUp(str(exc)) from exc
             raise _NotNow(str(exc)) from exc
         except NeedsAnswer as exc:
-            msg = f"{exc}; `remjobs answer {self.child.id}`"
+            how = f"; `remjobs answer {self.child.id}`" if exc.is_answerable else ""
+            msg = f"{exc}{how}"
             raise _GiveUp(msg) from exc
         async with _closing(session):
             try:

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final, TypeVar
 
 from remjobs.credentials.base import Credentials
+from remjobs.engine.access import JobAccess
 from remjobs.engine.answers import Answers
 from remjobs.engine.hub import Hub
 from remjobs.engine.job import JobRun
@@ -97,6 +98,10 @@ class Engine:
             return self._factories[name](caller)
 
         return named
+
+    def access(self, caller: Caller) -> JobAccess:
+        """Return what lets one job, or one errand, in to its hosts."""
+        return JobAccess(self.credentials, caller)
 
     async def reconcile(self) -> None:
         """Go on with what an earlier process left.
@@ -250,7 +255,8 @@ class Engine:
         lost = [entry for entry in stored.entries if is_lost(entry.child)]
         if lost and stored.work.durable:
             run = self._runs.get(job_id)
-            if run is None or not run.seek(lost, self.transports(stored.caller)):
+            ways = (self.transports(stored.caller), self.access(stored.caller))
+            if run is None or not run.seek(lost, *ways):
                 self._launch(stored, is_lost)
         return self._runs.get(job_id)
 
@@ -280,6 +286,7 @@ class Engine:
             transports,
             self.hub.notify,
             self._answers,
+            access=self.access(stored.caller),
             most_at_once=self._most_at_once,
             lost=lost,
         )

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from remjobs.engine.access import JobAccess
 from remjobs.engine.answers import Answers
 from remjobs.engine.child import ChildRun, Tries
 from remjobs.engine.holder import with_holder
@@ -41,6 +42,7 @@ class JobRun:
         notify: Callable[[int], None],
         answers: Answers,
         *,
+        access: JobAccess,
         most_at_once: int,
         lost: Callable[[Child], bool],
     ) -> None:
@@ -52,6 +54,7 @@ class JobRun:
             transports: By name.
             notify: Called with the job's id after each change.
             answers: What people were asked for.
+            access: What lets it in.
             most_at_once: Hosts that this process can hold at a time.
             lost: Says which children were begun by somebody and are to be sought.
         """
@@ -83,9 +86,9 @@ class JobRun:
             ChildRun, work=with_holder(stored), ledger=ledger, answers=answers, tries=tries
         )
         waiting = [e for e in _in_order(stored) if e.child.state is JobState.NOT_STARTED]
-        self._waiting = deque(self._child(entry, transports) for entry in waiting)
+        self._waiting = deque(self._child(entry, transports, access) for entry in waiting)
         self._active = {
-            self._child(entry, transports) for entry in stored.entries if lost(entry.child)
+            self._child(entry, transports, access) for entry in stored.entries if lost(entry.child)
         }
         for child in self._children.values():
             self._pacer.ended(child)
@@ -177,22 +180,33 @@ class JobRun:
         self._throttle.occupy()
         self._group.create_task(self._run_one(child))
 
-    def seek(self, entries: Iterable[Entry], transports: Callable[[str], Transport]) -> bool:
+    def seek(
+        self,
+        entries: Iterable[Entry],
+        transports: Callable[[str], Transport],
+        access: JobAccess,
+    ) -> bool:
         """Look again for children whose hosts were given up; False if this run has ended."""
         if not (self._active or self._waiting):
             return False
         busy = {run.child.id for run in self._active}
         for entry in entries:
             if entry.child.id not in busy:
-                child = self._child(entry, transports)
+                child = self._child(entry, transports, access)
                 self._active.add(child)
                 self._pacer.revived(child.child)
                 if self._has_begun:
                     self._find(child)
         return True
 
-    def _child(self, entry: Entry, transports: Callable[[str], Transport]) -> ChildRun:
-        return self._prepare(entry, transport=transports(entry.host.transport))
+    def _child(
+        self,
+        entry: Entry,
+        transports: Callable[[str], Transport],
+        access: JobAccess,
+    ) -> ChildRun:
+        transport = transports(entry.host.transport)
+        return self._prepare(entry, transport=transport, access=access.to(entry.host))
 
     async def _run_one(self, child: ChildRun) -> None:
         try:

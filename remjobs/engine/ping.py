@@ -6,10 +6,18 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from remjobs.engine.access import HostAccess
 from remjobs.model.host import Host
 from remjobs.model.job import Reason, ReasonKind
 from remjobs.model.ping import Pinged, Stage
-from remjobs.transports.base import Greeting, HostFailure, Login, NeedsAnswer, Transport
+from remjobs.transports.base import (
+    Greeting,
+    HostFailure,
+    Login,
+    NeedsAnswer,
+    SecretUse,
+    Transport,
+)
 
 __all__ = ["ping"]
 
@@ -28,20 +36,20 @@ class _Reached:
     greeting: Greeting
 
 
-async def ping(host: Host, transport: Transport) -> Pinged:
+async def ping(host: Host, transport: Transport, access: HostAccess) -> Pinged:
     """Connect, log in and greet the host; a failure is told in the answer."""
     began = time.monotonic()
     seen: _Reached | HostFailure
     try:
-        seen = await _reach(host, transport)
+        seen = await _reach(host, transport, access)
     except HostFailure as exc:
         seen = exc
     except NeedsAnswer as exc:
         seen = HostFailure(
             ReasonKind.AUTHENTICATION,
             str(exc),
-            stage=Stage.BECOME if host.credential else Stage.AUTHENTICATION,
-            remedy=_ASKED,
+            stage=Stage.BECOME if exc.use is SecretUse.BECOME else Stage.AUTHENTICATION,
+            remedy=_ASKED if exc.is_answerable else "",
         )
     seconds = time.monotonic() - began
     if isinstance(seen, HostFailure):
@@ -58,8 +66,9 @@ async def ping(host: Host, transport: Transport) -> Pinged:
     )
 
 
-async def _reach(host: Host, transport: Transport) -> _Reached:
-    session = await transport.connect(host, None)
+async def _reach(host: Host, transport: Transport, access: HostAccess) -> _Reached:
+    async with access.attempt():
+        session = await transport.connect(host, access)
     try:
         return _Reached(session.login, await session.greet())
     finally:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from remjobs.engine.clean import clean
+from remjobs.engine.connected import connected
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
@@ -23,10 +24,11 @@ from remjobs.engine.schedule import Schedule
 from remjobs.engine.select import Selected, concerns_children, select
 from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
-from remjobs.errors import NoSuchJob, UsageError
+from remjobs.errors import KeyringTrouble, NoSuchJob, UsageError
 from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
-from remjobs.model.host import Host, SshOptions
+from remjobs.model.credential import CredentialKind
+from remjobs.model.host import Become, Host
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
@@ -34,7 +36,6 @@ from remjobs.model.record import Record
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
     Caller,
-    Connection,
     JobQuery,
     ReceiveOptions,
     RetryRequest,
@@ -93,12 +94,33 @@ class EngineService:
 
     async def _plan(self, request: StartRequest) -> Selection:
         """Return the hosts, refusing before anything starts what cannot work there."""
-        selection = await self._selection(request.targets, request.caller, request.credential)
-        hosts = tuple(_connected(host, request.connection) for host in selection.hosts)
+        selection = await self._selection(request.targets, request.caller)
+        hosts = await self._connected(selection.hosts, request)
         transports = self._engine.transports(request.caller)
         for host in hosts:
             transports(host.transport).check(host, request.work)
         return replace(selection, hosts=hosts)
+
+    async def _connected(
+        self,
+        hosts: Sequence[Host],
+        request: StartRequest | CleanRequest | PingRequest,
+    ) -> tuple[Host, ...]:
+        """Apply the request's connection settings over the hosts' own."""
+        connection = request.connection
+        if request.targets is None and connection.credential is not None:
+            whom = await self._whom(connection.credential, request.caller)
+            connection = replace(connection, credential=None, become=whom)
+        return tuple(connected(host, connection) for host in hosts)
+
+    async def _whom(self, credential: str, caller: Caller) -> Become:
+        """Return whom local work is to be: a credential's user, else a user of this name."""
+        try:
+            info = await self.credentials.show(credential, caller)
+        except KeyringTrouble:
+            return Become(user=credential)
+        answers = info.kind is CredentialKind.SUDO
+        return Become(user=info.user or credential, credential=info.name if answers else None)
 
     async def retry(self, request: RetryRequest) -> Job:
         """Start a new job with the same work on hosts of an earlier one."""
@@ -136,19 +158,23 @@ class EngineService:
     async def clean(self, request: CleanRequest) -> tuple[Cleaned, ...]:
         """Remove from hosts what durable work left there."""
         hosts, transports = await self._reached(request)
+        access = self._engine.access(request.caller)
 
         async def one(host: Host) -> Cleaned:
-            return await clean(host, transports(host.transport), request.older_than)
+            return await clean(
+                host, transports(host.transport), access.to(host), request.older_than
+            )
 
         answers = {answer.host: answer async for answer in on_each(hosts, one, DEFAULT_THROTTLE)}
         return tuple(answers[host.name] for host in hosts)
 
     async def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
         """Yield how far we get on each host, as it is known."""
-        hosts, transports = await self._reached(request, request.credential)
+        hosts, transports = await self._reached(request)
+        access = self._engine.access(request.caller)
 
         async def one(host: Host) -> Pinged:
-            return await ping(host, transports(host.transport))
+            return await ping(host, transports(host.transport), access.to(host))
 
         async with aclosing(on_each(hosts, one, request.throttle_limit)) as answers:
             async for answer in answers:
@@ -157,24 +183,18 @@ class EngineService:
     async def _reached(
         self,
         request: CleanRequest | PingRequest,
-        credential: str | None = None,
-    ) -> tuple[list[Host], Callable[[str], Transport]]:
+    ) -> tuple[tuple[Host, ...], Callable[[str], Transport]]:
         """Return hosts for an errand, refusing what can never be reached, and the ways there."""
-        selection = await self._selection(request.targets, request.caller, credential)
+        selection = await self._selection(request.targets, request.caller)
         transports = self._engine.transports(request.caller)
-        hosts = [_connected(host, request.connection) for host in selection.hosts]
+        hosts = await self._connected(selection.hosts, request)
         for host in hosts:
             transports(host.transport).check(host, _NOTHING)
         return hosts, transports
 
-    async def _selection(
-        self,
-        targets: Targets | None,
-        caller: Caller,
-        credential: str | None,
-    ) -> Selection:
+    async def _selection(self, targets: Targets | None, caller: Caller) -> Selection:
         if targets is None:
-            return Selection(hosts=(replace(_LOCAL, credential=credential),), warnings=())
+            return Selection(hosts=(_LOCAL,), warnings=())
         return await asyncio.to_thread(
             resolve,
             targets,
@@ -407,16 +427,3 @@ class EngineService:
 
 def _parents(hits: Sequence[Selected]) -> list[int]:
     return list(dict.fromkeys(hit.job_id for hit in hits))
-
-
-def _connected(host: Host, connection: Connection) -> Host:
-    """Apply the request's connection settings over the host's own."""
-    given = {f.name: getattr(connection.ssh, f.name) for f in fields(SshOptions)}
-    ssh = replace(host.ssh, **{name: value for name, value in given.items() if value})
-    return replace(
-        host,
-        user=connection.user or host.user,
-        port=connection.port or host.port,
-        authentication=connection.authentication or host.authentication,
-        ssh=ssh,
-    )

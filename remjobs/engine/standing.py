@@ -57,9 +57,10 @@ class Standing:
         await (write or self._ledger.save)(changed)
         self.child = changed
 
-    async def ask(self, question: str) -> None:
+    async def ask(self, question: str, *, answerable: bool = True) -> None:
         """Be Blocked, and say what for."""
-        message = f"{question}; `remjobs answer {self.child.id}`"
+        how = f"; `remjobs answer {self.child.id}`" if answerable else ""
+        message = f"{question}{how}"
         await self.move(JobState.BLOCKED, status_message=message)
 
     async def unreached(self, why: str, pause: float, left: int) -> None:

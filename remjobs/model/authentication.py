@@ -52,19 +52,13 @@ def parse_authentication(name: str) -> Authentication:
 
 
 def check_for_ssh(mechanism: Authentication, host: str) -> None:
-    """Refuse what an SSH host cannot have, and what needs a secret that we do not keep yet.
+    """Refuse what an SSH host cannot have.
 
     Raises:
         UsageError: It names the host and what to do.
     """
-    if mechanism in {Authentication.DEFAULT, Authentication.PUBLIC_KEY}:
+    if mechanism is Authentication.DEFAULT or mechanism in _OF_SSH:
         return
-    if mechanism in _OF_SSH:
-        msg = (
-            f"{host}: --authentication {mechanism} needs a credential, and hosts have none "
-            "yet; use a key, with PublicKey or Default"
-        )
-        raise UsageError(msg)
     msg = (
         f"{host} is an SSH host, which has no authentication {mechanism}; "
         f"there are: Default, {', '.join(sorted(_OF_SSH))}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
 
-__all__ = ["Host", "SshOptions", "check_host_name", "check_user_name"]
+__all__ = ["Become", "BecomeMethod", "Host", "SshOptions", "check_host_name", "check_user_name"]
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
@@ -43,6 +44,26 @@ def check_user_name(name: str) -> str:
     return name
 
 
+class BecomeMethod(StrEnum):
+    """The program by which one user becomes another."""
+
+    SUDO = "sudo"
+    SU = "su"
+    DOAS = "doas"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Become:
+    """Whom to be on a host, once logged in."""
+
+    user: str | None = None
+    """None: whoever logged in."""
+    method: BecomeMethod = BecomeMethod.SUDO
+    credential: str | None = None
+    """What the program is answered, by its name in the keyring; None is the one that
+    logged in, or a person."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SshOptions:
     """What only SSH hosts have. None means: as ~/.ssh/config or the default says."""
@@ -70,7 +91,9 @@ class Host:
     user: str | None = None
     authentication: Authentication = Authentication.DEFAULT
     credential: str | None = None
-    """Who to be there: on this machine a user's name; elsewhere a credential's in the
-    keyring."""
+    """The credential that logs in, by its name in the keyring."""
+    asks_for_password: bool = False
+    """A person is asked for the password if the keyring has no such credential."""
+    become: Become = Become()
     variables: Mapping[str, object] = field(default_factory=dict)
     ssh: SshOptions = SshOptions()

@@ -11,7 +11,6 @@ from remjobs.model.request import (
     Caller,
     Connection,
     Targets,
-    check_local_user,
     check_throttle,
 )
 
@@ -44,14 +43,11 @@ class PingRequest:
     throttle_limit: int = DEFAULT_THROTTLE
     """Hosts at a time."""
     connection: Connection = Connection()
-    credential: str | None = None
-    """Whom to be on this machine, by sudo; None is whoever keeps the jobs."""
     caller: Caller = Caller()
 
     def __post_init__(self) -> None:
         """Refuse what can never be seen."""
         check_throttle(self.throttle_limit)
-        check_local_user(self.credential, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
-from remjobs.model.host import Host, SshOptions, check_user_name
+from remjobs.model.credential import check_credential_name
+from remjobs.model.host import Become, Host, SshOptions, check_user_name
 from remjobs.model.job import JobType
 from remjobs.model.pace import Pace
 from remjobs.model.record import Stream
@@ -29,7 +30,6 @@ __all__ = [
     "StartRequest",
     "Targets",
     "WaitOptions",
-    "check_local_user",
     "check_throttle",
 ]
 
@@ -45,20 +45,6 @@ def check_throttle(limit: int) -> None:
     """
     if limit < 1:
         msg = f"throttle limit {limit} is not 1 or more"
-        raise UsageError(msg)
-
-
-def check_local_user(credential: str | None, targets: Targets | None) -> None:
-    """Refuse a user to act as by sudo where there are hosts, or who can be none.
-
-    Raises:
-        UsageError: It says what to do instead.
-    """
-    if credential is None:
-        return
-    check_user_name(credential)
-    if targets is not None:
-        msg = f"--credential {credential} is for local work; on hosts -u says who"
         raise UsageError(msg)
 
 
@@ -97,10 +83,21 @@ class Connection:
     user: str | None = None
     port: int | None = None
     authentication: Authentication | None = None
+    credential: str | None = None
+    """What logs in, by its name in the keyring, or a user, whose password is asked for;
+    for local work whom to be, by sudo."""
+    become: Become | None = None
+    """Whom to be, once logged in; without a user it is root."""
     ssh: SshOptions = SshOptions()
 
     def __post_init__(self) -> None:
-        """Refuse a port that is none."""
+        """Refuse names and ports that are none."""
+        become = self.become or Become()
+        for name in (self.credential, become.credential):
+            if name is not None:
+                check_credential_name(name)
+        if become.user is not None:
+            check_user_name(become.user)
         if self.port is not None and not 1 <= self.port <= _LAST_PORT:
             msg = f"port {self.port} is not between 1 and 65535"
             raise UsageError(msg)
@@ -116,8 +113,6 @@ class StartRequest:
     targets: Targets | None = None
     """None is a local job."""
     connection: Connection = Connection()
-    credential: str | None = None
-    """The user that local work runs as, by sudo; None is whoever keeps the jobs."""
     name: str | None = None
     throttle_limit: int = DEFAULT_THROTTLE
     pace: Pace = Pace()
@@ -134,7 +129,6 @@ class StartRequest:
         if self.name is not None and not self.name.strip():
             msg = "the job's name is empty"
             raise UsageError(msg)
-        check_local_user(self.credential, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import ClassVar, Protocol
 from uuid import UUID
 
-from remjobs.credentials.credential import Credential
 from remjobs.errors import RemjobsError
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
+from remjobs.model.secret import Secret
 from remjobs.model.work import Work
 
 __all__ = [
+    "Access",
     "Execution",
     "Exited",
     "Greeting",
@@ -34,6 +36,7 @@ __all__ = [
     "Outcome",
     "OutcomeUnknown",
     "Rebooted",
+    "SecretUse",
     "Session",
     "Signaled",
     "StopReport",
@@ -71,12 +74,74 @@ class HostFailure(RemjobsError):
         self.remedy = remedy
 
 
+class SecretUse(Enum):
+    """What a host asks a secret for."""
+
+    LOGIN = "login"
+    KEY = "key"
+    """To open a private key, on our side."""
+    BECOME = "become"
+    """To be another user there."""
+
+
 class NeedsAnswer(Exception):
     """Connecting needs a secret from a person: connect again with it."""
 
-    def __init__(self, question: str) -> None:
-        """Ask this."""
+    is_answerable: ClassVar[bool] = True
+    """Whether `remjobs answer` is how to go on."""
+
+    def __init__(
+        self,
+        question: str,
+        use: SecretUse = SecretUse.LOGIN,
+        *,
+        is_shared: bool = False,
+    ) -> None:
+        """Ask this; an answer that is shared holds for all hosts of the job."""
         super().__init__(question)
+        self.question = question
+        self.use = use
+        self.is_shared = is_shared
+
+
+class Access(Protocol):
+    """What lets us in to one host, handed out as it is asked for."""
+
+    async def user(self) -> str | None:
+        """Return whom to log in as, if that is said anywhere.
+
+        Raises:
+            NeedsAnswer: The keyring must be unlocked first.
+            HostFailure: The credential cannot be had.
+        """
+        ...
+
+    async def ready(self, use: SecretUse, question: str = "") -> bool:
+        """Whether there is a secret for this use, without asking a person.
+
+        Raises:
+            NeedsAnswer: The keyring must be unlocked first.
+            HostFailure: The credential cannot be had.
+        """
+        ...
+
+    async def secret(self, use: SecretUse, question: str, *, once: bool = False) -> Secret:
+        """Return the secret that is asked for now, as soon as it may be tried.
+
+        Args:
+            use: What it is for.
+            question: What a person is asked, if there is nothing else.
+            once: It holds for this time only, as a one-time code does.
+
+        Raises:
+            NeedsAnswer: A person must be asked first.
+            HostFailure: It was refused elsewhere, and is not tried here.
+        """
+        ...
+
+    def refused(self, use: SecretUse) -> None:
+        """Note that the host refused what it was given."""
+        ...
 
 
 class OutcomeUnknown(RemjobsError):
@@ -293,12 +358,12 @@ class Transport(Protocol):
         """
         ...
 
-    async def connect(self, host: Host, credential: Credential | None) -> Session:
+    async def connect(self, host: Host, access: Access | None) -> Session:
         """Open a session.
 
         Args:
             host: Which.
-            credential: Who to be there; its password is what a person answered.
+            access: What lets us in; None for nothing but what needs no secret.
 
         Raises:
             HostFailure: The host could not be reached, or refused us.

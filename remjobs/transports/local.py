@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, cast
 
-from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
 from remjobs.model.authentication import check_for_local
+from remjobs.model.host import Become as Whom
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Exited, HostFailure, Login, Signaled
+from remjobs.transports.base import Access, Exited, HostFailure, Login, Signaled
 from remjobs.transports.flow import Flow
 from remjobs.transports.posix.become import Become
-from remjobs.transports.posix.channel import Launch
+from remjobs.transports.posix.channel import Channel, Launch
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 
@@ -141,7 +141,7 @@ class LocalTransport:
         """Refuse a user or a working directory that is not there."""
         check(work)
         check_for_local(host.authentication)
-        other = host.credential is not None and _check_user(host.credential)
+        other = host.become.user is not None and _check_user(host.become)
         if (
             not other
             and work.directory is not None
@@ -150,20 +150,24 @@ class LocalTransport:
             msg = f"no such directory: {work.directory}"
             raise UsageError(msg)
 
-    async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
+    async def connect(self, host: Host, access: Access | None) -> PosixSession:
         """Return a session; there is nothing to connect to, but sudo may ask."""
-        if host.credential is None or not _check_user(host.credential):
+        user = host.become.user
+        if user is None or not _check_user(host.become):
             return PosixSession(_open, _nothing, login=_login(None))
-        password = None if credential is None else credential.password
-        other = Become(host.credential, password, _spawn_anywhere)
-        await other.check()
-        return PosixSession(other.open, _nothing, login=_login(host.credential))
+        other = Become(host.become, user, access)
+        await other.check(_spawn_anywhere)
+
+        async def opened(launch: Launch) -> Channel:
+            return await other.open(launch, _spawn_anywhere)
+
+        return PosixSession(opened, _nothing, login=_login(other))
 
 
-def _login(other: str | None) -> Login:
+def _login(other: Become | None) -> Login:
     return Login(
-        user=other or pwd.getpwuid(os.geteuid()).pw_name,
-        authentication="" if other is None else "sudo",
+        user=pwd.getpwuid(os.geteuid()).pw_name if other is None else other.user,
+        authentication="" if other is None else other.method.value,
     )
 
 
@@ -171,12 +175,13 @@ async def _nothing() -> None:
     """Have nothing to close."""
 
 
-def _check_user(name: str) -> bool:
+def _check_user(whom: Whom) -> bool:
     """Return whether we are somebody else than this user.
 
     Raises:
         UsageError: There is no such user, or no way to become one.
     """
+    name, program = str(whom.user), whom.method.value
     try:
         entry = pwd.getpwnam(name)
     except KeyError as exc:
@@ -184,8 +189,8 @@ def _check_user(name: str) -> bool:
         raise UsageError(msg) from exc
     if entry.pw_uid == os.geteuid():
         return False
-    if shutil.which("sudo") is None:
-        msg = f"to run as {name} sudo is needed, and it is not installed"
+    if shutil.which(program) is None:
+        msg = f"to run as {name} {program} is needed, and it is not installed"
         raise UsageError(msg)
     return True
 

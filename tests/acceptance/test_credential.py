@@ -230,11 +230,8 @@ def dialogue(cli, words, question, reply):
     ("words", "message"),
     [
         (["--credential", "no-such-user-here"], "no such user on this machine: no-such-user-here"),
-        (["--credential", "-x"], "'-x' is not a user name"),
-        (
-            ["--credential", "root", "-t", "h"],
-            "--credential root is for local work; on hosts -u says who",
-        ),
+        (["--become-user", "no-such-user-here"], "no such user on this machine: no-such-user-here"),
+        (["--become-user", "-x"], "'-x' is not a user name"),
     ],
 )
 def test_refusals(cli, words, message):

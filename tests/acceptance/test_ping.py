@@ -182,7 +182,7 @@ def test_many_hosts_are_summed_up(cli, sshd):
     ("words", "message"),
     [
         (["-t", "h1", "-f", "0"], "throttle limit 0 is not 1 or more"),
-        (["-t", "h1", "--credential", "nobody"], "--credential nobody is for local work"),
+        (["-t", "h1", "--credential", "-x"], "'-x' is not a credential's name"),
         (["-t", "h1", "--identity", "nokey"], "nokey: cannot read the key"),
         (["--credential", "no-such-user"], "no such user on this machine: no-such-user"),
         (["-x", "h1"], "-x and -i need -t"),

@@ -64,8 +64,8 @@ class WithStreams:
     def __getattr__(self, name):
         return getattr(self.inner, name)
 
-    async def connect(self, host, credential):
-        return WithStreams(await self.inner.connect(host, credential))
+    async def connect(self, host, access):
+        return WithStreams(await self.inner.connect(host, access))
 
     async def start(self, key, work):
         return PowerShellExecution(await self.inner.start(key, work), {})

@@ -213,7 +213,7 @@ async def test_a_dead_connection_is_noticed_by_keepalive(sshd):
 async def test_keepalive_is_on_by_default(sshd):
     """Asyncssh has it off; without it a half-open link hangs for ever."""
     transport = SshTransport(Caller())
-    options = transport._options(sshd.host(), resolve(sshd.host()), None)
+    options = transport._options(sshd.host(), resolve(sshd.host()))
     assert (options["keepalive_interval"], options["keepalive_count_max"]) == (15.0, 3)
 
 

@@ -15,7 +15,7 @@ from remjobs.errors import UsageError
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
-from remjobs.transports.base import Exited, HostFailure
+from remjobs.transports.base import Exited, HostFailure, NeedsAnswer, SecretUse
 from remjobs.transports.ssh import SshTransport
 
 PRINT = text("echo in")
@@ -239,13 +239,16 @@ def test_a_named_key_that_cannot_be_used_is_refused_at_once(tmp_path, content, m
         SshTransport(Caller()).check(host, PRINT)
 
 
-def test_a_key_with_a_passphrase_points_to_the_agent(tmp_path):
-    """It is not asked for here."""
+async def test_a_key_with_a_passphrase_asks_for_it(tmp_path):
+    """Before anything goes to the host, and with the key's path."""
     key = tmp_path / "locked"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", key], check=True)
-    host = Host(name="h", ssh=SshOptions(identity_files=(str(key),)))
-    with pytest.raises(UsageError, match="add it to an agent"):
-        SshTransport(Caller()).check(host, PRINT)
+    host = Host(name="h", ssh=SshOptions(identity_files=(str(key),), config_file="none"))
+    transport = SshTransport(Caller())
+    transport.check(host, PRINT)
+    with pytest.raises(NeedsAnswer, match=f"passphrase of {key}") as asked:
+        await transport.connect(host, None)
+    assert (asked.value.use, asked.value.is_shared) == (SecretUse.KEY, True)
 
 
 # Logging in

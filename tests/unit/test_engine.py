@@ -187,8 +187,8 @@ async def test_the_intent_is_committed_before_anything_is_sent(tmp_path):
     seen: list[tuple[JobState, int, bool]] = []
 
     class Looking(MemoryTransport):
-        async def connect(self, host, credential):
-            session = await super().connect(host, credential)
+        async def connect(self, host, access):
+            session = await super().connect(host, access)
             begin = session.start
 
             async def start(key, work):

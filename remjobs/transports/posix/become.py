@@ -1,4 +1,4 @@
-"""Being somebody else through sudo(8): its prompt is answered once, and nothing else is.
+"""Being somebody else through sudo(8), su(1) or doas(1): asked once, answered once.
 
 sudo reads the password from its standard input (``-S``) one byte at a time up to the
 newline, and its prompt (``-p``) is a word that nobody else knows: what stands on the
@@ -6,6 +6,9 @@ input behind it is never taken for a password. Without a password sudo is told n
 ask (``-n``): a question left open would count as a failed login. ``-k`` makes it ask
 whenever its rules say so, and not only when it has forgotten the last time; a session
 that began with the password can then go on with it.
+
+su asks in words of its own, before it runs anything; what it says first is its prompt.
+doas asks on a terminal only, so it can be used where its rules ask for nothing.
 """
 
 from __future__ import annotations
@@ -15,14 +18,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import uuid4
 
+from remjobs.model.host import Become as Whom
+from remjobs.model.host import BecomeMethod
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.model.record import Stream
-from remjobs.model.secret import Secret
-from remjobs.transports.base import HostFailure, NeedsAnswer
+from remjobs.transports.base import Access, HostFailure, NeedsAnswer, SecretUse
 from remjobs.transports.posix.channel import Channel, Launch, said_by
 
-__all__ = ["Become"]
+__all__ = ["Become", "Spawn"]
 
 _SECONDS: Final = 60.0
 """For sudo to say something; a wrong password alone takes it two."""
@@ -37,99 +41,162 @@ here without a time, stands between the two: it does not look at a child that is
 and ends as its child does, by the same signal too. SUDO_COMMAND holds the whole program,
 and by the key in it the timeout would be taken for a part of the work."""
 
+_SU_ASKS: Final = b"Password: "
+"""In the C locale (Linux-PAM, misc_conv)."""
+
 Spawn = Callable[[Sequence[str]], Awaitable[Channel]]
-"""Starts a program of these words on the host."""
+"""Starts a program of these words on the host, as whoever we are there."""
 
 
 class Become:
     """Opens channels as another user."""
 
-    def __init__(self, user: str, password: Secret | None, spawn: Spawn) -> None:
+    def __init__(self, whom: Whom, user: str, access: Access | None) -> None:
         """Be this user.
 
         Args:
+            whom: By which program.
             user: Who to be.
-            password: What sudo gets if it asks.
-            spawn: Starts a program as whoever we are.
+            access: Gives what the program asks for.
         """
-        self._user = user
-        self._password = password
-        self._spawn = spawn
+        self.user = user
+        self.method = whom.method
+        self._access = access
 
-    async def check(self) -> None:
+    @property
+    def question(self) -> str:
+        """What a person is asked."""
+        whose = f" of {self.user}" if self.method is BecomeMethod.SU else ""
+        return f"{self.method} asks for a password{whose}, to run as {self.user}"
+
+    async def check(self, spawn: Spawn) -> None:
         """See whether it works at all.
 
         Raises:
-            NeedsAnswer: sudo asks for a password, and there is none.
-            HostFailure: sudo refuses.
+            NeedsAnswer: A password is asked for, and there is none.
+            HostFailure: It is refused.
         """
-        channel = await self.open(Launch(script=":"))
+        channel = await self.open(Launch(script=":"), spawn)
         try:
             await said_by(channel)
         finally:
             channel.close()
 
-    async def open(self, launch: Launch) -> Channel:
+    async def open(self, launch: Launch, spawn: Spawn) -> Channel:
         """Start a program as the user, from the user's home.
 
         Raises:
-            NeedsAnswer: sudo asks for a password, and there is none.
-            HostFailure: sudo refuses.
+            NeedsAnswer: A password is asked for, and there is none.
+            HostFailure: It is refused.
         """
         word = uuid4().hex
-        way = ("-n",) if self._password is None else ("-S", "-p", f"{word}asks")
-        program = ("/bin/sh", "-c", _BEGIN, word, launch.script)
-        words = ("sudo", "-k", *way, "-H", "-u", self._user, "--", *program)
-        channel = await self._spawn(words)
+        answers = self._access is not None and await self._access.ready(
+            SecretUse.BECOME, self.question
+        )
+        channel = await spawn(self._words(word, launch, answers=answers))
+        passage = _Passage(self, self._access if answers else None, channel, word.encode())
         try:
-            async with asyncio.timeout(_SECONDS):
-                await self._pass(channel, word.encode())
+            await passage.through()
             if launch.prefix:
                 await channel.send(launch.prefix)
-        except TimeoutError as exc:
-            channel.close()
-            msg = f"sudo said nothing in {_SECONDS:g} s"
-            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.BECOME) from exc
         except BaseException:
             channel.close()
             raise
         return channel
 
-    async def _pass(self, channel: Channel, word: bytes) -> None:
-        """Get by sudo; what the program itself said meanwhile stays in the flow."""
+    def _words(self, word: str, launch: Launch, *, answers: bool) -> tuple[str, ...]:
+        program = ("/bin/sh", "-c", _BEGIN, word, launch.script)
+        if self.method is BecomeMethod.DOAS:
+            return ("doas", "-n", "-u", self.user, "--", *program)
+        if self.method is BecomeMethod.SU:
+            shell = ("-s", "/bin/sh", "-c", _BEGIN, self.user, word, launch.script)
+            return ("env", "LC_ALL=C", "su", *shell)
+        way = ("-S", "-p", f"{word}asks") if answers else ("-n",)
+        return ("sudo", "-k", *way, "-H", "-u", self.user, "--", *program)
+
+    def prompt(self, word: bytes) -> bytes:
+        """Return what the program asks with."""
+        return _SU_ASKS if self.method is BecomeMethod.SU else word + b"asks"
+
+    def refusal(self, said: bytes, asked: int, *, answers: bool) -> Exception:
+        """Say why it did not let us through.
+
+        Args:
+            said: What it said, without its prompts.
+            asked: How often it asked.
+            answers: It could have been answered.
+        """
+        why = " ".join(said.decode("utf-8", "replace").split()) or "it said nothing"
+        if not answers and self._may_be_answered(why, asked):
+            return NeedsAnswer(self.question, SecretUse.BECOME, is_shared=True)
+        # sudo asks again, su does not; both have refused what they were told.
+        if asked > 1 or (asked and self.method is BecomeMethod.SU):
+            if self._access is not None:
+                self._access.refused(SecretUse.BECOME)
+            msg = f"{self.method} refused the password, to run as {self.user}"
+            return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
+        msg = f"{self.method} does not run it as {self.user}: {why}"
+        return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
+
+    def _may_be_answered(self, why: str, asked: int) -> bool:
+        """Whether a password is what it wants."""
+        if self.method is BecomeMethod.SU:
+            return asked > 0
+        return self.method is BecomeMethod.SUDO and "password" in why
+
+
+class _Passage:
+    """One way through: from the start of the program to the first words of ours."""
+
+    def __init__(
+        self, become: Become, access: Access | None, channel: Channel, word: bytes
+    ) -> None:
+        self._become = become
+        self._access = access
+        self._channel = channel
+        self._word = word
+        self._asked = 0
+
+    async def through(self) -> None:
+        """Get by; what the program itself said meanwhile stays in the flow."""
         said = b""
-        asked = 0
         output: list[tuple[Stream, bytes]] = []
         while True:
-            while (piece := channel.flow.take()) is None:
-                if channel.flow.closed:
-                    raise self._refusal(said.replace(word + b"asks", b""), asked)
-                await channel.flow.changed(None)
-            if piece[0] is not Stream.ERROR:
-                output.append(piece)
+            stream, data = await self._piece(said)
+            if stream is not Stream.ERROR:
+                output.append((stream, data))
                 continue
-            said += piece[1]
-            before, begun, rest = said.partition(word + b"begun\n")
+            said += data
+            before, begun, rest = said.partition(self._word + b"begun\n")
             if begun:
-                channel.flow.put_back([*output, (Stream.ERROR, rest)])
+                self._channel.flow.put_back([*output, (Stream.ERROR, rest)])
                 return
-            if before.count(word + b"asks") > asked:
-                asked += 1
-                await self._answer(channel, asked)
+            if before.count(self._become.prompt(self._word)) > self._asked:
+                self._asked += 1
+                await self._answer()
 
-    async def _answer(self, channel: Channel, asked: int) -> None:
-        if self._password is None or asked > 1:
+    async def _piece(self, said: bytes) -> tuple[Stream, bytes]:
+        """Return what comes next."""
+        flow = self._channel.flow
+        try:
+            async with asyncio.timeout(_SECONDS):
+                while (piece := flow.take()) is None:
+                    if flow.closed:
+                        raise self._refusal(said)
+                    await flow.changed(None)
+        except TimeoutError as exc:
+            msg = f"{self._become.method} said nothing in {_SECONDS:g} s"
+            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.BECOME) from exc
+        return piece
+
+    def _refusal(self, said: bytes) -> Exception:
+        clean = said.replace(self._become.prompt(self._word), b"")
+        return self._become.refusal(clean, self._asked, answers=self._access is not None)
+
+    async def _answer(self) -> None:
+        if self._access is None or self._asked > 1:
             # Wrong once is enough: more tries could lock the account.
-            channel.end_input()
-        else:
-            await channel.send(self._password.reveal().encode() + b"\n")
-
-    def _refusal(self, said: bytes, asked: int) -> Exception:
-        if self._password is None:
-            return NeedsAnswer(f"sudo asks for a password, to run as {self._user}")
-        if asked > 1:
-            msg = f"sudo refused the password, to run as {self._user}"
-            return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
-        why = " ".join(said.decode("utf-8", "replace").split()) or "it said nothing"
-        msg = f"sudo does not run it as {self._user}: {why}"
-        return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
+            self._channel.end_input()
+            return
+        secret = await self._access.secret(SecretUse.BECOME, self._become.question)
+        await self._channel.send(secret.reveal().encode() + b"\n")

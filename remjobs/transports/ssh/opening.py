@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -17,7 +17,8 @@ from asyncssh.constants import (
 
 from remjobs.model.job import ReasonKind
 from remjobs.transports.base import HostFailure, OutcomeUnknown
-from remjobs.transports.posix.channel import Launch
+from remjobs.transports.posix.become import Become
+from remjobs.transports.posix.channel import Channel, Launch
 from remjobs.transports.ssh.channel import SshChannel
 
 __all__ = ["Beside", "Closer", "Opener"]
@@ -32,11 +33,24 @@ _RESOURCE_SHORTAGE: Final = (OPEN_CONNECT_FAILED, OPEN_RESOURCE_SHORTAGE)
 class Opener:
     """Opens command channels on a connection."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Use this connection."""
+    def __init__(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        become: Become | None = None,
+    ) -> None:
+        """Use this connection, and be somebody else on it."""
         self._connection = connection
+        self._become = become
 
-    async def __call__(self, launch: Launch) -> SshChannel:
+    def on(self, connection: asyncssh.SSHClientConnection) -> Opener:
+        """Return the same for another connection."""
+        return Opener(connection, self._become)
+
+    async def check(self, become: Become) -> None:
+        """See whether we may be somebody else."""
+        await become.check(self._spawn)
+
+    async def __call__(self, launch: Launch) -> Channel:
         """Open one; a full MaxSessions is waited out."""
         last = None
         for tried in range(_CHANNEL_TRIES):
@@ -48,17 +62,29 @@ class Opener:
         msg = f"the host opens no channel: {last}"
         raise HostFailure(ReasonKind.REFUSED, msg) from last
 
-    async def once(self, launch: Launch) -> SshChannel:
+    async def once(self, launch: Launch) -> Channel:
         """Send a command; once it is on its way, a cut leaves its start unknown.
 
         Raises:
             _Full: The connection carries no more channels just now.
         """
+        if self._become is not None:
+            return await self._become.open(launch, self._spawn)
+        channel = await self._open(launch.command_line)
+        if launch.prefix:
+            await channel.send(launch.prefix)
+        return channel
+
+    async def _spawn(self, words: Sequence[str]) -> SshChannel:
+        """Start a program of words that hold no quote, for a login shell of any kind."""
+        return await self._open("exec " + " ".join(f"'{word}'" for word in words))
+
+    async def _open(self, command_line: str) -> SshChannel:
         channel = SshChannel()
         try:
             await self._connection.create_session(
                 lambda: channel,
-                launch.command_line,
+                command_line,
                 encoding=None,
                 env=None,
                 send_env=None,
@@ -67,8 +93,6 @@ class Opener:
             raise self._refusal(exc, channel) from exc
         except (OSError, asyncssh.DisconnectError) as exc:
             raise OutcomeUnknown(_CUT_AT_START) from exc
-        if launch.prefix:
-            await channel.send(launch.prefix)
         return channel
 
     def _refusal(self, exc: asyncssh.ChannelOpenError, channel: SshChannel) -> Exception:
@@ -90,22 +114,22 @@ class Beside:
 
     def __init__(
         self,
-        connection: asyncssh.SSHClientConnection,
+        opener: Opener,
         again: Callable[[], Awaitable[asyncssh.SSHClientConnection]],
     ) -> None:
         """Use this connection, or one that ``again`` makes."""
-        self._connection = connection
+        self._opener = opener
         self._again = again
 
     @asynccontextmanager
-    async def __call__(self, launch: Launch) -> AsyncIterator[SshChannel]:
+    async def __call__(self, launch: Launch) -> AsyncIterator[Channel]:
         """Give the channel; what was opened for it is closed afterwards."""
         extra = None
         try:
-            channel = await Opener(self._connection).once(launch)
+            channel = await self._opener.once(launch)
         except _Full:
             extra = await self._again()
-            channel = await Opener(extra)(launch)
+            channel = await self._opener.on(extra)(launch)
         try:
             yield channel
         finally:

@@ -10,19 +10,21 @@ from typing import Any, Final
 
 import asyncssh
 
-from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication, check_for_ssh
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import HostFailure, Login
+from remjobs.transports.base import Access, HostFailure, Login
+from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
+from remjobs.transports.ssh.keys import Keys
 from remjobs.transports.ssh.opening import Beside, Closer, Opener
+from remjobs.transports.ssh.passwords import TURN, Passwords
 from remjobs.transports.ssh.remedies import mended
 from remjobs.transports.ssh.trust import Trust, address_label
 from remjobs.transports.ssh.watch import ConnectionWatch
@@ -35,7 +37,12 @@ _LOGIN_TIMEOUT: Final = 30.0
 _KEEPALIVE: Final = 15.0
 _KEEPALIVE_COUNT: Final = 3
 _STARTUP_TRIES: Final = 5
-_PREFERRED: Final = {Authentication.PUBLIC_KEY: ["publickey"]}
+_PREFERRED: Final = {
+    Authentication.PUBLIC_KEY: ["publickey"],
+    Authentication.PASSWORD: ["password"],
+    Authentication.KEYBOARD_INTERACTIVE: ["keyboard-interactive"],
+    Authentication.GSSAPI: ["gssapi-with-mic", "gssapi-keyex"],
+}
 
 
 class SshTransport:
@@ -45,7 +52,7 @@ class SshTransport:
         """Use the caller's agent, not that of the process we are in."""
         self._agent = caller.ssh_auth_sock or ""
         self._trust = Trust()
-        self._keys: dict[tuple[str, ...], list[asyncssh.SSHKey]] = {}
+        self._keys = Keys()
         self._noted: set[str] = set()
 
     def check(self, host: Host, work: Work) -> None:
@@ -60,22 +67,27 @@ class SshTransport:
                 msg = f"{name}: no such file"
                 raise UsageError(msg)
         for path in host.ssh.identity_files:
-            self._load((path,))
+            self._keys.check(path)
 
-    async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
-        """Connect and log in."""
+    async def connect(self, host: Host, access: Access | None) -> PosixSession:
+        """Connect and log in, and become whom the host says."""
         settings = resolve(host)
         self._note(settings)
-        connection = await self._connect(host, settings, credential)
+        connection = await self._connect(host, settings, access)
 
         async def again() -> asyncssh.SSHClientConnection:
-            return await self._connect(host, settings, credential)
+            return await self._connect(host, settings, access)
 
+        whom = host.become
+        become = None if whom.user is None else Become(whom, whom.user, access)
+        opener, closer = Opener(connection, become), Closer(connection)
+        if become is not None:
+            await _become(become, opener, closer)
         return PosixSession(
-            Opener(connection),
-            Closer(connection),
-            Beside(connection, again),
-            login=_login(connection, settings),
+            opener,
+            closer,
+            Beside(opener, again),
+            login=_login(connection, settings, become),
         )
 
     def _note(self, settings: Resolved) -> None:
@@ -89,13 +101,12 @@ class SshTransport:
         self,
         host: Host,
         settings: Resolved,
-        credential: Credential | None,
+        access: Access | None,
     ) -> asyncssh.SSHClientConnection:
         """Try once; again, up to five times, only where sshd turned us away at the door."""
         for tried in range(1, _STARTUP_TRIES + 1):
-            client = ConnectionWatch(settings, self._trust)
             try:
-                return await self._try(host, settings, credential, client)
+                return await self._try(host, settings, access)
             except _TurnedAway as exc:
                 if tried == _STARTUP_TRIES:
                     raise exc.failure from exc
@@ -106,19 +117,26 @@ class SshTransport:
         self,
         host: Host,
         settings: Resolved,
-        credential: Credential | None,
-        client: ConnectionWatch,
+        access: Access | None,
     ) -> asyncssh.SSHClientConnection:
+        keys = await self._keys.load(settings.identities, access)
+        user = host.user if access is None else await access.user()
+        passwords = Passwords(access, host.authentication, user or settings.user)
+        client = ConnectionWatch(settings, self._trust, passwords)
         limit = host.ssh.connect_timeout or settings.connect_timeout or _CONNECT_TIMEOUT
         login = host.ssh.login_timeout or _LOGIN_TIMEOUT
         where = address_label(settings.address, settings.port)
         try:
             async with asyncio.timeout(limit) as clock:
                 client.on_connect(lambda: clock.reschedule(clock_now() + login + 5))
+                passwords.on_waiting(lambda more: clock.reschedule(clock_now() + login + 5 + more))
                 return await asyncssh.connect(
                     host.address or host.name,
-                    **self._options(host, settings, credential),
-                    login_timeout=login,
+                    **self._options(host, settings),
+                    username=user or (),
+                    # An empty list means the default keys; () would bring back missing ones.
+                    client_keys=keys,
+                    login_timeout=login if access is None else login + TURN,
                     client_factory=lambda: client,
                 )
         except TimeoutError as exc:
@@ -126,29 +144,22 @@ class SshTransport:
             failure = HostFailure(ReasonKind.UNREACHABLE, msg)
             raise mended(failure, client.stage(exc), settings) from exc
         except (OSError, asyncssh.Error, asyncssh.KeyImportError, ValueError) as exc:
+            if isinstance(exc, asyncssh.PermissionDenied):
+                passwords.was_refused()
+                if passwords.failure is not None:
+                    raise passwords.failure from exc
             failure = client.failure or translate(exc, where)
             failure = mended(failure, client.stage(exc), settings)
             if client.turned_away(exc):
                 raise _TurnedAway(failure) from exc
             raise failure from exc
 
-    def _options(
-        self,
-        host: Host,
-        settings: Resolved,
-        credential: Credential | None,
-    ) -> dict[str, Any]:
+    def _options(self, host: Host, settings: Resolved) -> dict[str, Any]:
         known = self._trust.known(settings.known_hosts, settings.alias, settings.port)
-        user = host.user or (credential and credential.user)
-        password = credential.password.reveal() if credential and credential.password else None
         return {
             "config": list(settings.config_paths),
             "port": host.port or (),
-            "username": user or (),
-            "password": password,
-            # An empty list means the default keys; () would bring back missing ones.
-            "client_keys": self._load(settings.identities),
-            "agent_path": self._agent if settings.agent is None else settings.agent,
+            "agent_path": self._agent_of(host, settings),
             "preferred_auth": _PREFERRED.get(host.authentication, ()),
             "known_hosts": self._trust.load(settings.known_hosts),
             "server_host_key_algs": known.algorithms(),
@@ -165,20 +176,38 @@ class SshTransport:
             "request_pty": False,
         }
 
-    def _load(self, paths: tuple[str, ...]) -> list[asyncssh.SSHKey]:
-        if paths not in self._keys:
-            self._keys[paths] = [_read_key(path) for path in paths]
-        return self._keys[paths]
+    def _agent_of(self, host: Host, settings: Resolved) -> str:
+        """Return the agent's socket; none for a host that a credential logs in to.
+
+        Each of an agent's keys is a try, and a server hangs up after six
+        (sshd_config(5), MaxAuthTries): the password would never be asked for.
+        """
+        if host.credential is not None and host.authentication is not Authentication.PUBLIC_KEY:
+            return ""
+        return self._agent if settings.agent is None else settings.agent
 
 
-def _login(connection: asyncssh.SSHClientConnection, settings: Resolved) -> Login:
+async def _become(become: Become, opener: Opener, closer: Closer) -> None:
+    """See whether we may be whom the host says; if not, hang up."""
+    try:
+        await opener.check(become)
+    except BaseException:
+        await closer()
+        raise
+
+
+def _login(
+    connection: asyncssh.SSHClientConnection,
+    settings: Resolved,
+    become: Become | None,
+) -> Login:
     # asyncssh takes a method off the list when it was refused: the first is the one.
     method, *_ = [*connection.get_server_auth_methods(), ""]
     address, *_ = connection.get_extra_info("peername") or [settings.address]
     return Login(
         address=f"[{address}]:{settings.port}" if ":" in address else f"{address}:{settings.port}",
         user=connection.get_extra_info("username", ""),
-        authentication=method,
+        authentication=f"{method}, {become.method} to {become.user}" if become else method,
     )
 
 
@@ -189,18 +218,6 @@ def clock_now() -> float:
 
 def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
-
-
-def _read_key(path: str) -> asyncssh.SSHKey:
-    try:
-        return asyncssh.read_private_key(Path(path).expanduser())
-    except OSError as exc:
-        msg = f"{path}: cannot read the key: {exc.strerror}"
-        raise UsageError(msg) from exc
-    except asyncssh.KeyImportError as exc:
-        hint = "; add it to an agent" if "assphrase" in str(exc) else ""
-        msg = f"{path}: not a usable private key: {exc}{hint}"
-        raise UsageError(msg) from exc
 
 
 class _TurnedAway(Exception):

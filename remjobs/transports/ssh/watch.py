@@ -11,6 +11,7 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 from remjobs.transports.ssh.config import Resolved
+from remjobs.transports.ssh.passwords import Passwords
 from remjobs.transports.ssh.trust import Trust, address_label
 
 __all__ = ["ConnectionWatch"]
@@ -19,8 +20,9 @@ __all__ = ["ConnectionWatch"]
 class ConnectionWatch(asyncssh.SSHClient):
     """Watches one connection come up: its time limits and its host key."""
 
-    def __init__(self, settings: Resolved, trust: Trust) -> None:
-        """Judge by these settings and known_hosts files."""
+    def __init__(self, settings: Resolved, trust: Trust, passwords: Passwords) -> None:
+        """Judge by these settings and known_hosts files; answer with these passwords."""
+        self._passwords = passwords
         self._settings = settings
         self._trust = trust
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -55,6 +57,25 @@ class ConnectionWatch(asyncssh.SSHClient):
         if not early or self._connection is None or self.failure is not None:
             return False
         return not self._connection.get_extra_info("server_version")
+
+    async def password_auth_requested(self) -> str | None:
+        """Give the password, once."""
+        return await self._passwords.password()
+
+    async def kbdint_auth_requested(self) -> str | None:
+        """Take part, if there is anything to answer with."""
+        return "" if await self._passwords.answers() else None
+
+    async def kbdint_challenge_received(
+        self,
+        name: str,
+        instructions: str,
+        lang: str,
+        prompts: Sequence[tuple[str, bool]],
+    ) -> list[str] | None:
+        """Answer prompts."""
+        del name, instructions, lang
+        return await self._passwords.challenge(prompts)
 
     def validate_host_public_key(
         self,
