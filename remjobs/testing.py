@@ -68,6 +68,10 @@ class MemoryHost:
     """Connecting asks for it."""
     tried: int = 0
     """How often it was given one."""
+    login_gate: asyncio.Event | None = None
+    """If set, it says whether the password is right only once this is set."""
+    question: str | None = None
+    """How it asks, if not in words of its own; one answer does for all that ask the same."""
     fails_to_start: HostFailure | OutcomeUnknown | Exception | None = None
     """Starting fails so, once connected."""
     gate: asyncio.Event | None = None
@@ -143,10 +147,6 @@ class MemoryTransport:
             await asyncio.sleep(0)
             if behaviour.connect_gate is not None:
                 await behaviour.connect_gate.wait()
-        except asyncio.CancelledError:
-            self.active -= 1
-            raise
-        try:
             await _let_in(host.name, behaviour, access)
         except BaseException:
             self.active -= 1
@@ -159,15 +159,17 @@ async def _let_in(name: str, behaviour: MemoryHost, access: Access | None) -> No
         raise behaviour.refuses
     if behaviour.password is None:
         return
-    question = f"{name} asks for a password"
-    if access is None or not await access.ready(SecretUse.LOGIN, question):
-        raise NeedsAnswer(question)
-    secret = await access.secret(SecretUse.LOGIN, question)
+    question = behaviour.question or f"{name} asks for a password"
+    shared = behaviour.question is not None
+    if access is None:
+        raise NeedsAnswer(question, is_shared=shared)
+    secret = await access.secret(SecretUse.LOGIN, question, shared=shared)
     behaviour.tried += 1
-    await asyncio.sleep(0)
+    await (asyncio.sleep(0) if behaviour.login_gate is None else behaviour.login_gate.wait())
     if secret.reveal() != behaviour.password:
         access.refused(SecretUse.LOGIN)
         raise HostFailure(ReasonKind.AUTHENTICATION, "the password was refused")
+    access.accepted(SecretUse.LOGIN)
 
 
 @dataclass(slots=True, eq=False)

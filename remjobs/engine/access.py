@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -47,7 +47,7 @@ class JobAccess:
         self._caller = caller
         self._credentials: dict[str, Credential] = {}
         self._looking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._guards: dict[str, Guard] = {}
+        self._guards: dict[tuple[SecretUse, str, str], Guard] = {}
         self._answers: dict[str, Secret] = {}
         self._came: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -66,9 +66,9 @@ class JobAccess:
                 self._credentials[name] = await self._source.get(name, self._caller)
             return self._credentials[name]
 
-    def guard(self, what: str) -> Guard:
-        """Return the guard of a secret."""
-        return self._guards.setdefault(what, Guard(what))
+    def guard(self, use: SecretUse, what: str, secret: Secret) -> Guard:
+        """Return the guard of a secret; another answer to the same question is another secret."""
+        return self._guards.setdefault((use, what, secret.reveal()), Guard(what))
 
     def answered(self, question: str) -> Secret | None:
         """Return what a person answered to a question that all hosts share."""
@@ -78,6 +78,11 @@ class JobAccess:
         """Take such an answer."""
         self._answers[question] = secret
         self._came[question].set()
+
+    def used_up(self, question: str) -> Secret | None:
+        """Return such an answer that holds for one time, and forget it."""
+        self._came.pop(question, None)
+        return self._answers.pop(question, None)
 
     async def came(self, asked: NeedsAnswer) -> None:
         """Wait for what else may help a child that waits, beside an answer to itself."""
@@ -96,7 +101,7 @@ class HostAccess:
         self._job = job
         self._given: dict[str, Secret] = {}
         self._trying: dict[SecretUse, Guard] = {}
-        self._turns: list[Guard] = []
+        self._turns: dict[SecretUse, Guard] = {}
 
     async def came(self, asked: NeedsAnswer) -> None:
         """Wait for what else than an answer to this host may help it."""
@@ -111,8 +116,11 @@ class HostAccess:
 
     async def user(self) -> str | None:
         """Return whom the credential is for, if it says so; else the host's own user."""
-        found = await self._credential(SecretUse.LOGIN)
-        return (found and found.user) or self._host.user
+        name = self._host.credential
+        found = None if name is None else await self._login(name)
+        if found is None or found.user is None or found.kind is CredentialKind.SUDO:
+            return self._host.user
+        return found.user
 
     async def ready(self, use: SecretUse, question: str = "") -> bool:
         """Whether there is a secret for this use; looks it up."""
@@ -121,53 +129,70 @@ class HostAccess:
         found = await self._credential(use)
         return found is not None and found.password is not None
 
-    async def secret(self, use: SecretUse, question: str, *, once: bool = False) -> Secret:
+    async def secret(
+        self, use: SecretUse, question: str, *, once: bool = False, shared: bool = True
+    ) -> Secret:
         """Return the secret, once it may be tried."""
         if once:
-            return self._once(use, question)
-        typed = self._typed(question)
-        if typed is not None:
-            await self._try(use, f"the answer to {question!r}")
-            return typed
-        found = await self._credential(use)
-        if found is None or found.password is None:
-            raise NeedsAnswer(question, use, is_shared=True)
-        await self._try(use, f"credential {found.name}")
-        return found.password
+            secret, what = self._once(use, question, shared=shared), f"the answer to {question!r}"
+        elif (typed := self._typed(question)) is not None:
+            secret, what = typed, f"the answer to {question!r}"
+        else:
+            found = await self._credential(use)
+            if found is None or found.password is None:
+                raise NeedsAnswer(question, use, is_shared=shared)
+            secret, what = found.password, f"credential {found.name}"
+        if use is not SecretUse.KEY:  # a key locks nobody out
+            await self._try(use, self._job.guard(use, what, secret))
+        return secret
+
+    def accepted(self, use: SecretUse) -> None:
+        """Note that the host took what it was given, and let the others go on."""
+        if (guard := self._trying.pop(use, None)) is not None:
+            guard.accepted()
+        self._end(use)
 
     def refused(self, use: SecretUse) -> None:
         """Note that the host refused it."""
         if (guard := self._trying.pop(use, None)) is not None:
             guard.refused(self._host.name)
+        self._end(use)
 
     @asynccontextmanager
     async def attempt(self) -> AsyncIterator[None]:
-        """See one connection come up: what was asked for and not refused was right."""
+        """See one connection come up: what it was given is tried by one host at a time."""
         try:
             yield
-            for guard in self._trying.values():
-                guard.accepted()
         finally:
             self._trying.clear()
-            turns, self._turns = self._turns, []
-            for guard in turns:
-                guard.end()
+            for use in tuple(self._turns):
+                self._end(use)
 
     def _typed(self, question: str) -> Secret | None:
-        return self._given.get(question) or self._given.get("") or self._job.answered(question)
+        own = self._given.get(question, self._given.get(""))
+        return self._job.answered(question) if own is None else own
 
-    def _once(self, use: SecretUse, question: str) -> Secret:
+    def _once(self, use: SecretUse, question: str, *, shared: bool) -> Secret:
         """Return an answer that holds for this one time."""
-        answer = self._given.pop(question, None) or self._given.pop("", None)
+        answer = self._given.pop(question, None)
         if answer is None:
-            raise NeedsAnswer(question, use)
+            answer = self._given.pop("", None)
+        if answer is None and shared:
+            answer = self._job.used_up(question)
+        if answer is None:
+            raise NeedsAnswer(question, use, is_shared=shared)
         return answer
 
-    async def _try(self, use: SecretUse, what: str) -> None:
-        guard = self._job.guard(what)
-        if guard not in self._turns and await guard.begin():
-            self._turns.append(guard)
+    async def _try(self, use: SecretUse, guard: Guard) -> None:
+        if self._turns.get(use) is not guard:
+            self._end(use)
+            if await guard.begin():
+                self._turns[use] = guard
         self._trying[use] = guard
+
+    def _end(self, use: SecretUse) -> None:
+        if (guard := self._turns.pop(use, None)) is not None:
+            guard.end()
 
     async def _credential(self, use: SecretUse) -> Credential | None:
         """Return the credential for a use, if one is named for it.
@@ -176,28 +201,35 @@ class HostAccess:
             Locked: The keyring must be unlocked first.
             HostFailure: It cannot be had.
         """
-        for name, suits in self._named(use):
-            if (found := await self._found(name)) is not None and suits(found):
-                return found
-        return None
+        become, login = self._host.become.credential, self._host.credential
+        if use is SecretUse.BECOME and become is not None:
+            return await self._found(become)
+        if login is None:
+            return None
+        found = await self._login(login)
+        return found if _suits(found, use) else None
 
-    def _named(self, use: SecretUse) -> list[tuple[str, Callable[[Credential], bool]]]:
-        """Return the names to look at for a use, and which credentials will do there."""
-        own = [(self._host.credential, lambda found: _USE_OF_KIND[found.kind] is use)]
-        if use is SecretUse.BECOME:
-            # What sudo asks for is the password of whoever logged in, if no other is named.
-            own = [
-                (self._host.become.credential, lambda _: True),
-                (self._host.credential, lambda found: found.kind is not CredentialKind.PASSPHRASE),
-            ]
-        return [(name, suits) for name, suits in own if name is not None]
+    async def _login(self, name: str) -> Credential:
+        """Return what the host's own credential is: in the keyring, or a user to be asked."""
+        try:
+            return await self._found(name)
+        except HostFailure:
+            if self._host.asks_for_password:
+                return Credential(name=name, user=name)
+            raise
 
-    async def _found(self, name: str) -> Credential | None:
+    async def _found(self, name: str) -> Credential:
         try:
             return await self._job.credential(name)
         except KeyringLocked as exc:
             raise Locked(str(exc), is_shared=True) from exc
         except KeyringTrouble as exc:
-            if self._host.asks_for_password:
-                return Credential(name=name, user=name)
             raise HostFailure(ReasonKind.AUTHENTICATION, str(exc)) from exc
+
+
+def _suits(found: Credential, use: SecretUse) -> bool:
+    """Whether the credential that logs in has a secret for a use."""
+    if use is SecretUse.BECOME:
+        # What sudo asks for is the password of whoever logged in, if no other is named.
+        return found.kind is not CredentialKind.PASSPHRASE
+    return _USE_OF_KIND[found.kind] is use

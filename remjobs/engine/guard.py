@@ -15,7 +15,10 @@ _ENOUGH: Final = 2
 
 
 class Guard:
-    """Lets one host try a secret at a time until one has taken it, and none after two refusals."""
+    """Lets one host try a secret at a time until one has taken it, and none after two refusals.
+
+    After a refusal hosts go one at a time again, until the next one has taken it.
+    """
 
     def __init__(self, what: str) -> None:
         """Guard a secret that messages call so."""
@@ -30,19 +33,19 @@ class Guard:
         Raises:
             HostFailure: It was refused too often.
         """
-        if not self._is_good:
-            await self._turn.acquire()
-            if self._is_good or len(self._refused_by) >= _ENOUGH:
-                self._turn.release()
-            else:
-                return True
-        if len(self._refused_by) >= _ENOUGH:
-            msg = (
-                f"not tried: {self._what} was refused by {', '.join(self._refused_by)}; "
-                "mend it, then `remjobs retry`"
-            )
-            raise HostFailure(ReasonKind.AUTHENTICATION, msg)
-        return False
+        self._check()
+        if self._is_good:
+            return False
+        await self._turn.acquire()
+        try:
+            self._check()
+        except HostFailure:
+            self._turn.release()
+            raise
+        if self._is_good:
+            self._turn.release()
+            return False
+        return True
 
     def end(self) -> None:
         """Give the turn back."""
@@ -54,4 +57,14 @@ class Guard:
 
     def refused(self, host: str) -> None:
         """Note that a host has refused it."""
+        self._is_good = False
         self._refused_by.append(host)
+
+    def _check(self) -> None:
+        if len(self._refused_by) < _ENOUGH:
+            return
+        msg = (
+            f"not tried: {self._what} was refused by {', '.join(self._refused_by)}; "
+            "mend it, then `remjobs retry`"
+        )
+        raise HostFailure(ReasonKind.AUTHENTICATION, msg)

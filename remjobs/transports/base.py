@@ -82,6 +82,8 @@ class SecretUse(Enum):
     """To open a private key, on our side."""
     BECOME = "become"
     """To be another user there."""
+    HOP = "hop"
+    """To log in to a host on the way, which the host's own credential is not for."""
 
 
 class NeedsAnswer(Exception):
@@ -125,18 +127,25 @@ class Access(Protocol):
         """
         ...
 
-    async def secret(self, use: SecretUse, question: str, *, once: bool = False) -> Secret:
+    async def secret(
+        self, use: SecretUse, question: str, *, once: bool = False, shared: bool = True
+    ) -> Secret:
         """Return the secret that is asked for now, as soon as it may be tried.
 
         Args:
             use: What it is for.
             question: What a person is asked, if there is nothing else.
             once: It holds for this time only, as a one-time code does.
+            shared: A person's answer is for all hosts of the job.
 
         Raises:
             NeedsAnswer: A person must be asked first.
             HostFailure: It was refused elsewhere, and is not tried here.
         """
+        ...
+
+    def accepted(self, use: SecretUse) -> None:
+        """Note that the host took what it was given."""
         ...
 
     def refused(self, use: SecretUse) -> None:

@@ -170,6 +170,8 @@ class _Passage:
             before, begun, rest = said.partition(self._word + b"begun\n")
             if begun:
                 self._channel.flow.put_back([*output, (Stream.ERROR, rest)])
+                if self._asked and self._access is not None:
+                    self._access.accepted(SecretUse.BECOME)
                 return
             if before.count(self._become.prompt(self._word)) > self._asked:
                 self._asked += 1
