@@ -11,7 +11,9 @@ SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml READM
 # What the tests need beside Python, as command:package.
 TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:openssh-client \
          sudo:sudo shellcheck:shellcheck ip:iproute2 unshare:util-linux perl:perl \
-         busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish
+         busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish doas:opendoas \
+         /usr/sbin/krb5kdc:krb5-kdc /usr/sbin/kadmin.local:krb5-admin-server kinit:krb5-user \
+         krb5-config:libkrb5-dev gcc:gcc python3-config:python3-dev oathtool:oathtool
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
@@ -70,7 +72,8 @@ $(STAMPS)/run: requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/dev: requirements-dev.lock | $(BIN)/python
+# gssapi is compiled, against libkrb5-dev: hence the tools.
+$(STAMPS)/dev: requirements-dev.lock | tools $(BIN)/python
 	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
 

@@ -36,6 +36,7 @@ def read_caller(
         directory=directory,
         ssh_auth_sock=environment.get("SSH_AUTH_SOCK"),
         dbus_session_bus_address=environment.get("DBUS_SESSION_BUS_ADDRESS"),
+        krb5ccname=environment.get("KRB5CCNAME"),
         insecure_keyring=insecure_keyring,
     )
 

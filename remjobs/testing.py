@@ -153,6 +153,9 @@ class MemoryTransport:
             raise
         return MemorySession(self, host.name, behaviour)
 
+    async def close(self) -> None:
+        """Hosts in memory share nothing."""
+
 
 async def _let_in(name: str, behaviour: MemoryHost, access: Access | None) -> None:
     if behaviour.refuses is not None:

@@ -69,15 +69,40 @@ def make_sshd(user, tmp_path):
     """Start further servers with options of a test's own."""
     servers: list[Sshd] = []
 
-    def make(*options, addresses=1, name="own", wrapper=()):
+    def make(*options, addresses=1, name="own", **more):
         folder = tmp_path / f"{name}{len(servers)}"
-        server = Sshd(folder, user, options, addresses=addresses, wrapper=wrapper)
+        server = Sshd(folder, user, options, addresses=addresses, **more)
         servers.append(server)
         return server.start()
 
     yield make
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def make_agent(tmp_path):
+    """Start a real ssh-agent that holds these keys, and give its socket."""
+    agents: list[subprocess.Popen] = []
+
+    def make(*keys, passphrase=""):
+        path = tmp_path / f"agent{len(agents)}.sock"
+        words = ["ssh-agent", "-D", "-a", path]
+        agents.append(subprocess.Popen(words, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL))
+        wait_for(path.exists, "the agent's socket")
+        asked = tmp_path / "askpass"
+        asked.write_text(f"#!/bin/sh\necho '{passphrase}'\n")
+        asked.chmod(0o700)
+        own = {"SSH_AUTH_SOCK": str(path), "SSH_ASKPASS": str(asked)}
+        own["SSH_ASKPASS_REQUIRE"] = "force"
+        words = ["ssh-add", "-q", *keys]
+        subprocess.run(words, check=True, env={**os.environ, **own}, capture_output=True)
+        return str(path)
+
+    yield make
+    for process in agents:
+        process.terminate()
+        process.wait()
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ _INHERITED: Final = frozenset(
     },
 )
 _INHERITED_PREFIXES: Final = ("LC_", "REMJOBS_", "XDG_", "PYTHON", "KRB5")
+_THE_CALLERS: Final = "KRB5CCNAME"
+"""Comes with each request; that of whoever came first would be used for everybody."""
 
 
 def connect(paths: Paths) -> socket.socket | None:
@@ -187,5 +189,5 @@ def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in ours.items()
-        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+        if name in _INHERITED or (name.startswith(_INHERITED_PREFIXES) and name != _THE_CALLERS)
     }

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, Final, TypeVar
 
 from remjobs.credentials.base import Credentials
@@ -17,13 +16,13 @@ from remjobs.engine.access import JobAccess
 from remjobs.engine.answers import Answers
 from remjobs.engine.hub import Hub
 from remjobs.engine.job import JobRun
-from remjobs.errors import UsageError
+from remjobs.engine.ways import Ways
 from remjobs.model.job import Child, Reason, ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
 from remjobs.model.state import SETTLED, JobState, Request, advance
 from remjobs.store.base import NewJob, Store, StoredJob
-from remjobs.transports.base import Transport, TransportFactory
+from remjobs.transports.base import TransportFactory
 
 __all__ = ["Engine"]
 
@@ -83,21 +82,9 @@ class Engine:
         """The ids of the jobs that run."""
         return tuple(job_id for job_id, run in self._runs.items() if run.is_busy)
 
-    def transports(self, caller: Caller) -> Callable[[str], Transport]:
-        """Return a function that gives the transport of a name, made once for one job.
-
-        It raises UsageError for a name that is none.
-        """
-
-        @cache
-        def named(name: str) -> Transport:
-            if name not in self._factories:
-                known = ", ".join(sorted(self._factories))
-                msg = f"no transport {name!r}; there are: {known}"
-                raise UsageError(msg)
-            return self._factories[name](caller)
-
-        return named
+    def transports(self, caller: Caller) -> Ways:
+        """Return what gives the transport of a name, made once for one job."""
+        return Ways(self._factories, caller)
 
     def access(self, caller: Caller) -> JobAccess:
         """Return what lets one job, or one errand, in to its hosts."""
@@ -255,8 +242,8 @@ class Engine:
         lost = [entry for entry in stored.entries if is_lost(entry.child)]
         if lost and stored.work.durable:
             run = self._runs.get(job_id)
-            ways = (self.transports(stored.caller), self.access(stored.caller))
-            if run is None or not run.seek(lost, *ways):
+            ways = self.transports(stored.caller)
+            if run is None or not run.seek(lost, ways, self.access(stored.caller)):
                 self._launch(stored, is_lost)
         return self._runs.get(job_id)
 

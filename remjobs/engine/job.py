@@ -19,12 +19,12 @@ from remjobs.engine.pacer import Pacer
 from remjobs.engine.retry import never_began
 from remjobs.engine.standing import Ledger
 from remjobs.engine.throttle import Throttle
+from remjobs.engine.ways import Ways
 from remjobs.model.job import Child, Reason, ReasonKind
 from remjobs.model.pace import Halt, Step, ordered
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState, Request, advance, parent_state
 from remjobs.store.base import Entry, Piece, Store, StoredJob
-from remjobs.transports.base import Transport
 
 __all__ = ["JobRun"]
 
@@ -38,7 +38,7 @@ class JobRun:
         self,
         stored: StoredJob,
         store: Store,
-        transports: Callable[[str], Transport],
+        transports: Ways,
         notify: Callable[[int], None],
         answers: Answers,
         *,
@@ -51,7 +51,7 @@ class JobRun:
         Args:
             stored: The job.
             store: Keeps it.
-            transports: By name.
+            transports: By name; closed at the end.
             notify: Called with the job's id after each change.
             answers: What people were asked for.
             access: What lets it in.
@@ -96,6 +96,7 @@ class JobRun:
         for run in self._active:
             self._pacer.revived(run.child)
         self._time_left = _time_left(stored)
+        self._ways = {transports}
         self._group = asyncio.TaskGroup()
         self._has_begun = False
         self._stopping: asyncio.Task[None] | None = None
@@ -126,6 +127,13 @@ class JobRun:
 
     async def run(self) -> None:
         """Find what was begun, then start children as the throttle lets them, to the end."""
+        try:
+            await self._run()
+        finally:
+            for ways in self._ways:
+                await ways.close()
+
+    async def _run(self) -> None:
         async with self._group:
             self._has_begun = True
             for child in tuple(self._active):
@@ -183,12 +191,13 @@ class JobRun:
     def seek(
         self,
         entries: Iterable[Entry],
-        transports: Callable[[str], Transport],
+        transports: Ways,
         access: JobAccess,
     ) -> bool:
         """Look again for children whose hosts were given up; False if this run has ended."""
         if not (self._active or self._waiting):
             return False
+        self._ways.add(transports)
         busy = {run.child.id for run in self._active}
         for entry in entries:
             if entry.child.id not in busy:
@@ -202,7 +211,7 @@ class JobRun:
     def _child(
         self,
         entry: Entry,
-        transports: Callable[[str], Transport],
+        transports: Ways,
         access: JobAccess,
     ) -> ChildRun:
         transport = transports(entry.host.transport)

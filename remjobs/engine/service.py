@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from remjobs.engine.schedule import Schedule
 from remjobs.engine.select import Selected, concerns_children, select
 from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
+from remjobs.engine.ways import Ways, closing
 from remjobs.errors import KeyringTrouble, NoSuchJob, UsageError
 from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
@@ -49,7 +50,6 @@ from remjobs.model.work import Command, Work
 from remjobs.service import CredentialService, Event
 from remjobs.store.base import NewJob
 from remjobs.store.definitions import Firing
-from remjobs.transports.base import Transport
 
 __all__ = ["EngineService"]
 
@@ -165,8 +165,9 @@ class EngineService:
                 host, transports(host.transport), access.to(host), request.older_than
             )
 
-        answers = {answer.host: answer async for answer in on_each(hosts, one, DEFAULT_THROTTLE)}
-        return tuple(answers[host.name] for host in hosts)
+        async with closing(transports):
+            done = {each.host: each async for each in on_each(hosts, one, DEFAULT_THROTTLE)}
+        return tuple(done[host.name] for host in hosts)
 
     async def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
         """Yield how far we get on each host, as it is known."""
@@ -176,14 +177,17 @@ class EngineService:
         async def one(host: Host) -> Pinged:
             return await ping(host, transports(host.transport), access.to(host))
 
-        async with aclosing(on_each(hosts, one, request.throttle_limit)) as answers:
+        async with (
+            closing(transports),
+            aclosing(on_each(hosts, one, request.throttle_limit)) as answers,
+        ):
             async for answer in answers:
                 yield answer
 
     async def _reached(
         self,
         request: CleanRequest | PingRequest,
-    ) -> tuple[tuple[Host, ...], Callable[[str], Transport]]:
+    ) -> tuple[tuple[Host, ...], Ways]:
         """Return hosts for an errand, refusing what can never be reached, and the ways there."""
         selection = await self._selection(request.targets, request.caller)
         transports = self._engine.transports(request.caller)

@@ -186,6 +186,13 @@ def _seconds(tree: Tree) -> float:
     return number
 
 
+def _yes(tree: Tree) -> bool:
+    value = tree.plain()
+    if not isinstance(value, bool):
+        tree.refuse("true or false")
+    return bool(value)
+
+
 def _checked(check: Callable[[str], str]) -> Callable[[Tree], str]:
     def read(tree: Tree) -> str:
         try:
@@ -222,6 +229,7 @@ _SSH_READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "connect_timeout": _seconds,
     "login_timeout": _seconds,
     "keepalive_interval": _seconds,
+    "forward_agent": _yes,
 }
 _READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "transport": lambda tree: tree.text("a transport's name"),

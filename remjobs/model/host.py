@@ -77,6 +77,8 @@ class SshOptions:
     """Seconds for key exchange and authentication; default 30."""
     keepalive_interval: float | None = None
     """Seconds between keepalives; default 15. Three unanswered ones end the connection."""
+    forward_agent: bool = False
+    """Work on the host may use the caller's agent, while the connection stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,8 @@ class Caller:
     """Relative paths in the request are meant from here."""
     ssh_auth_sock: str | None = None
     dbus_session_bus_address: str | None = None
+    krb5ccname: str | None = None
+    """Where Kerberos tickets are kept (kerberos(7)); None is the default place."""
     insecure_keyring: bool = False
     """A keyring that forgets, or that others can read, is used all the same."""
 

@@ -380,6 +380,10 @@ class Transport(Protocol):
         """
         ...
 
+    async def close(self) -> None:
+        """End what sessions shared, such as the connection to a host on the way."""
+        ...
+
 
 TransportFactory = Callable[[Caller], Transport]
 """Makes a transport for one job, with what belongs to its caller."""

@@ -163,6 +163,9 @@ class LocalTransport:
 
         return PosixSession(opened, _nothing, login=_login(other))
 
+    async def close(self) -> None:
+        """Nothing is shared here."""
+
 
 def _login(other: Become | None) -> Login:
     return Login(

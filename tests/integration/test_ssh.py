@@ -8,6 +8,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,7 +25,6 @@ from remjobs.transports.base import Exited, HostFailure, Lost
 from remjobs.transports.posix.channel import said_by
 from remjobs.transports.posix.programs import controller
 from remjobs.transports.ssh import SshTransport
-from remjobs.transports.ssh.config import resolve
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
 
@@ -212,9 +212,11 @@ async def test_a_dead_connection_is_noticed_by_keepalive(sshd):
 
 async def test_keepalive_is_on_by_default(sshd):
     """Asyncssh has it off; without it a half-open link hangs for ever."""
-    transport = SshTransport(Caller())
-    options = transport._options(sshd.host(), resolve(sshd.host()))
-    assert (options["keepalive_interval"], options["keepalive_count_max"]) == (15.0, 3)
+    session = await SshTransport(Caller()).connect(sshd.host(), None)
+    opener: Any = session._open_channel
+    options = opener._connection._options
+    assert (options.keepalive_interval, options.keepalive_count_max) == (15.0, 3)
+    await session.close()
 
 
 async def test_a_black_hole_is_unreachable_after_the_connect_timeout():

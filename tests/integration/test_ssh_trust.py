@@ -1,15 +1,13 @@
 """Host keys, keys, agents and ~/.ssh/config, against real OpenSSH servers."""
 
 import asyncio
-import os
 import re
-import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from support.execute import ran, text
-from support.sshd import keygen, wait_for
+from support.sshd import keygen
 
 from remjobs.errors import UsageError
 from remjobs.model.host import Host, SshOptions
@@ -266,20 +264,9 @@ async def test_a_wrong_key_is_an_authentication_failure_tried_once(make_sshd, tm
 
 
 @pytest.fixture
-def agent(tmp_path, sshd):
+def agent(sshd, make_agent):
     """A real ssh-agent that holds the user's key."""
-    path = tmp_path / "agent.sock"
-    process = subprocess.Popen(
-        ["ssh-agent", "-D", "-a", path],
-        stdout=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-    )
-    wait_for(path.exists, "the agent's socket")
-    environment = {**os.environ, "SSH_AUTH_SOCK": str(path)}
-    subprocess.run(["ssh-add", "-q", sshd.key], check=True, env=environment, capture_output=True)
-    yield str(path)
-    process.send_signal(signal.SIGTERM)
-    process.wait()
+    return make_agent(sshd.key)
 
 
 async def test_the_callers_agent_is_used(sshd, agent, monkeypatch):

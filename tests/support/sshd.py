@@ -166,7 +166,10 @@ class Sshd:
         options: Sequence[str] = (),
         addresses: int | Sequence[str] = ADDRESSES,
         wrapper: Sequence[str] = (),
+        *,
+        program: Path | str = SSHD,
     ) -> None:
+        self.program = program
         if not Path(SSHD).exists():
             message = f"{SSHD} is missing: install openssh-server (make test does, as root)"
             raise RuntimeError(message)
@@ -215,7 +218,7 @@ class Sshd:
         # The first value of a keyword counts, so a test's options stand first.
         defaults = ["MaxStartups 500:30:1000", "MaxSessions 64", "PermitRootLogin yes"]
         config.write_text("\n".join([*self.options, *lines, *defaults]) + "\n")
-        command = [SSHD, "-D", "-f", str(config), "-E", str(self.log)]
+        command = [str(self.program), "-D", "-f", str(config), "-E", str(self.log)]
         self.process = subprocess.Popen([*self.wrapper, *command], stdin=subprocess.DEVNULL)
         wait_for(self._listens, f"sshd on port {self.port}: {self._said()}")
         return self
@@ -241,7 +244,7 @@ class Sshd:
 
     def connections(self):
         """Return the pids of the processes that serve connections."""
-        return descendants(self.process.pid, name="sshd")
+        return descendants(self.process.pid, name=Path(self.program).name)
 
     def kill_connections(self):
         """Cut every connection, as if the link had gone.

@@ -5,19 +5,33 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Sequence
+from typing import Final
 
 import asyncssh
+from asyncssh.constants import OPEN_CONNECT_FAILED
 
 from remjobs.model.job import ReasonKind
 from remjobs.transports.base import HostFailure
 
 __all__ = ["translate"]
 
+_TOO_MANY: Final = "too many authentication failures"
 
-def translate(exc: Exception, where: str) -> HostFailure:
-    """Say what a failed connection means for the host at ``where`` (host:port)."""
-    if isinstance(exc, asyncssh.PermissionDenied):
-        return HostFailure(ReasonKind.AUTHENTICATION, f"authentication refused: {exc.reason}")
+
+def translate(exc: Exception, where: str, notes: Sequence[str] = ()) -> HostFailure:
+    """Say what a failed connection means for the host at ``where`` (host:port).
+
+    Args:
+        exc: What connecting ended with.
+        where: The host.
+        notes: What else there was to log in with, and could not be used.
+    """
+    if isinstance(exc, asyncssh.PermissionDenied) or _is_fed_up(exc):
+        said = "; ".join([str(getattr(exc, "reason", exc)), *notes])
+        return HostFailure(ReasonKind.AUTHENTICATION, f"authentication refused: {said}")
+    if isinstance(exc, asyncssh.ChannelOpenError):
+        return _not_passed_on(exc, where)
     if isinstance(exc, asyncssh.HostKeyNotVerifiable):
         return HostFailure(ReasonKind.HOST_KEY, exc.reason)
     if isinstance(exc, asyncssh.KeyExchangeFailed):
@@ -29,6 +43,18 @@ def translate(exc: Exception, where: str) -> HostFailure:
     if isinstance(exc, asyncssh.Error | asyncssh.KeyImportError | ValueError):
         return HostFailure(ReasonKind.REFUSED, str(exc))
     return HostFailure(ReasonKind.UNREACHABLE, f"{_network(exc)} ({where})")
+
+
+def _is_fed_up(exc: Exception) -> bool:
+    """Whether the server hung up because of too many tries (sshd's MaxAuthTries)."""
+    return isinstance(exc, asyncssh.DisconnectError) and _TOO_MANY in exc.reason.casefold()
+
+
+def _not_passed_on(exc: asyncssh.ChannelOpenError, where: str) -> HostFailure:
+    """Say why a host on the way does not connect us."""
+    kind = ReasonKind.UNREACHABLE if exc.code == OPEN_CONNECT_FAILED else ReasonKind.REFUSED
+    words = exc.reason.casefold() or "no reason given"
+    return HostFailure(kind, f"the host on the way does not connect us: {words} ({where})")
 
 
 def _lost(exc: asyncssh.ConnectionLost) -> str:

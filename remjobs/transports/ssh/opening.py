@@ -20,11 +20,11 @@ from remjobs.transports.base import HostFailure, OutcomeUnknown
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.channel import Channel, Launch
 from remjobs.transports.ssh.channel import SshChannel
+from remjobs.transports.ssh.link import Link
 
-__all__ = ["Beside", "Closer", "Opener"]
+__all__ = ["Beside", "Opener"]
 
 _CHANNEL_TRIES: Final = 8
-_CLOSE_TIMEOUT: Final = 2.0
 _CUT_AT_START: Final = "the connection was lost while the work was being started"
 _RESOURCE_SHORTAGE: Final = (OPEN_CONNECT_FAILED, OPEN_RESOURCE_SHORTAGE)
 """What a full MaxSessions looks like; OpenSSH sends OPEN_CONNECT_FAILED."""
@@ -35,16 +35,16 @@ class Opener:
 
     def __init__(
         self,
-        connection: asyncssh.SSHClientConnection,
+        link: Link,
         become: Become | None = None,
     ) -> None:
         """Use this connection, and be somebody else on it."""
-        self._connection = connection
+        self._connection = link.connection
         self._become = become
 
-    def on(self, connection: asyncssh.SSHClientConnection) -> Opener:
+    def on(self, link: Link) -> Opener:
         """Return the same for another connection."""
-        return Opener(connection, self._become)
+        return Opener(link, self._become)
 
     async def check(self, become: Become) -> None:
         """See whether we may be somebody else."""
@@ -115,7 +115,7 @@ class Beside:
     def __init__(
         self,
         opener: Opener,
-        again: Callable[[], Awaitable[asyncssh.SSHClientConnection]],
+        again: Callable[[], Awaitable[Link]],
     ) -> None:
         """Use this connection, or one that ``again`` makes."""
         self._opener = opener
@@ -135,21 +135,4 @@ class Beside:
         finally:
             channel.close()
             if extra is not None:
-                await Closer(extra)()
-
-
-class Closer:
-    """Ends a connection, without waiting long for the other side."""
-
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
-        """Use this connection."""
-        self._connection = connection
-
-    async def __call__(self) -> None:
-        """End it."""
-        self._connection.close()
-        try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT):
-                await self._connection.wait_closed()
-        except TimeoutError:
-            self._connection.abort()
+                await extra.close()

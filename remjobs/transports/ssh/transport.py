@@ -1,64 +1,51 @@
-"""Connecting to SSH hosts and opening channels on them."""
+"""The SSH transport: hosts by way of others, and who to be there."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
-
-import asyncssh
+from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication, check_for_ssh
 from remjobs.model.host import Host, check_host_name, check_user_name
-from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Access, HostFailure, Login
+from remjobs.transports.base import Access, Login
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
-from remjobs.transports.ssh.errors import translate
+from remjobs.transports.ssh.connecting import Connector
+from remjobs.transports.ssh.hops import Hops
+from remjobs.transports.ssh.kerberos import check_gssapi
 from remjobs.transports.ssh.keys import Keys
-from remjobs.transports.ssh.opening import Beside, Closer, Opener
-from remjobs.transports.ssh.passwords import TURN, Passwords
-from remjobs.transports.ssh.remedies import mended
-from remjobs.transports.ssh.trust import Trust, address_label
-from remjobs.transports.ssh.watch import ConnectionWatch
+from remjobs.transports.ssh.link import Link
+from remjobs.transports.ssh.opening import Beside, Opener
+from remjobs.transports.ssh.trust import Trust
 
 __all__ = ["SshTransport"]
 
 _log: Final = logging.getLogger(__name__)
-_CONNECT_TIMEOUT: Final = 10.0
-_LOGIN_TIMEOUT: Final = 30.0
-_KEEPALIVE: Final = 15.0
-_KEEPALIVE_COUNT: Final = 3
-_STARTUP_TRIES: Final = 5
-_PREFERRED: Final = {
-    Authentication.PUBLIC_KEY: ["publickey"],
-    Authentication.PASSWORD: ["password"],
-    Authentication.KEYBOARD_INTERACTIVE: ["keyboard-interactive"],
-    Authentication.GSSAPI: ["gssapi-with-mic", "gssapi-keyex"],
-}
 
 
 class SshTransport:
-    """Opens SSH connections for one job; keys and known_hosts are read once."""
+    """Opens SSH connections for one job."""
 
     def __init__(self, caller: Caller) -> None:
         """Use the caller's agent, not that of the process we are in."""
-        self._agent = caller.ssh_auth_sock or ""
-        self._trust = Trust()
         self._keys = Keys()
+        self._connector = Connector(caller, Trust(), self._keys)
+        self._hops = Hops(self._connector.reach)
         self._noted: set[str] = set()
 
     def check(self, host: Host, work: Work) -> None:
         """Refuse unsafe names and key or configuration files that cannot be used."""
         check(work)
         check_for_ssh(host.authentication, host.name)
+        if host.authentication is Authentication.GSSAPI:
+            check_gssapi(host.name)
         check_host_name(host.address or host.name)
         if host.user is not None:
             check_user_name(host.user)
@@ -71,24 +58,34 @@ class SshTransport:
 
     async def connect(self, host: Host, access: Access | None) -> PosixSession:
         """Connect and log in, and become whom the host says."""
+        user = host.user if access is None else await access.user()
+        host = replace(host, user=user)
         settings = resolve(host)
         self._note(settings)
-        connection = await self._connect(host, settings, access)
+        link = await self._link(host, settings, access)
 
-        async def again() -> asyncssh.SSHClientConnection:
-            return await self._connect(host, settings, access)
+        async def again() -> Link:
+            return await self._link(host, settings, access)
 
         whom = host.become
         become = None if whom.user is None else Become(whom, whom.user, access)
-        opener, closer = Opener(connection, become), Closer(connection)
+        opener = Opener(link, become)
         if become is not None:
-            await _become(become, opener, closer)
+            await _become(become, opener, link)
         return PosixSession(
             opener,
-            closer,
+            link.close,
             Beside(opener, again),
-            login=_login(connection, settings, become),
+            login=_login(link, settings, become),
         )
+
+    async def close(self) -> None:
+        """End the connections to hosts on the way."""
+        await self._hops.close()
+
+    async def _link(self, host: Host, settings: Resolved, access: Access | None) -> Link:
+        by = await self._hops.way(host, settings, access)
+        return await self._connector.connect(host, settings, by, access)
 
     def _note(self, settings: Resolved) -> None:
         """Log what is odd about a host's settings, once for a job."""
@@ -97,132 +94,25 @@ class SshTransport:
                 self._noted.add(note)
                 _log.warning("%s", note)
 
-    async def _connect(
-        self,
-        host: Host,
-        settings: Resolved,
-        access: Access | None,
-    ) -> asyncssh.SSHClientConnection:
-        """Try once; again, up to five times, only where sshd turned us away at the door."""
-        for tried in range(1, _STARTUP_TRIES + 1):
-            try:
-                return await self._try(host, settings, access)
-            except _TurnedAway as exc:
-                if tried == _STARTUP_TRIES:
-                    raise exc.failure from exc
-                await asyncio.sleep(random.uniform(0.1, 0.3) * 2**tried)  # noqa: S311 - jitter
-        raise AssertionError  # pragma: no cover - the last try raised
 
-    async def _try(
-        self,
-        host: Host,
-        settings: Resolved,
-        access: Access | None,
-    ) -> asyncssh.SSHClientConnection:
-        keys = await self._keys.load(settings.identities, access)
-        user = host.user if access is None else await access.user()
-        passwords = Passwords(access, host.authentication, user or settings.user)
-        client = ConnectionWatch(settings, self._trust, passwords)
-        limit = host.ssh.connect_timeout or settings.connect_timeout or _CONNECT_TIMEOUT
-        login = host.ssh.login_timeout or _LOGIN_TIMEOUT
-        where = address_label(settings.address, settings.port)
-        try:
-            async with asyncio.timeout(limit) as clock:
-                client.on_connect(lambda: clock.reschedule(clock_now() + login + 5))
-                passwords.on_waiting(lambda more: clock.reschedule(clock_now() + login + 5 + more))
-                return await asyncssh.connect(
-                    host.address or host.name,
-                    **self._options(host, settings),
-                    username=user or (),
-                    # An empty list means the default keys; () would bring back missing ones.
-                    client_keys=keys,
-                    login_timeout=login if access is None else login + TURN,
-                    client_factory=lambda: client,
-                )
-        except TimeoutError as exc:
-            msg = f"no answer in {limit:g} s ({where})"
-            failure = HostFailure(ReasonKind.UNREACHABLE, msg)
-            raise mended(failure, client.stage(exc), settings) from exc
-        except (OSError, asyncssh.Error, asyncssh.KeyImportError, ValueError) as exc:
-            if isinstance(exc, asyncssh.PermissionDenied):
-                passwords.was_refused()
-                if passwords.failure is not None:
-                    raise passwords.failure from exc
-            failure = client.failure or translate(exc, where)
-            failure = mended(failure, client.stage(exc), settings)
-            if client.turned_away(exc):
-                raise _TurnedAway(failure) from exc
-            raise failure from exc
-
-    def _options(self, host: Host, settings: Resolved) -> dict[str, Any]:
-        known = self._trust.known(settings.known_hosts, settings.alias, settings.port)
-        return {
-            "config": list(settings.config_paths),
-            "port": host.port or (),
-            "agent_path": self._agent_of(host, settings),
-            "preferred_auth": _PREFERRED.get(host.authentication, ()),
-            "known_hosts": self._trust.load(settings.known_hosts),
-            "server_host_key_algs": known.algorithms(),
-            "signature_algs": "-ssh-rsa*",
-            "mac_algs": "-hmac-sha1*",
-            "connect_timeout": None,
-            "keepalive_interval": _first(
-                host.ssh.keepalive_interval,
-                settings.keepalive_interval,
-                _KEEPALIVE,
-            ),
-            "keepalive_count_max": settings.keepalive_count or _KEEPALIVE_COUNT,
-            "encoding": None,
-            "request_pty": False,
-        }
-
-    def _agent_of(self, host: Host, settings: Resolved) -> str:
-        """Return the agent's socket; none for a host that a credential logs in to.
-
-        Each of an agent's keys is a try, and a server hangs up after six
-        (sshd_config(5), MaxAuthTries): the password would never be asked for.
-        """
-        if host.credential is not None and host.authentication is not Authentication.PUBLIC_KEY:
-            return ""
-        return self._agent if settings.agent is None else settings.agent
-
-
-async def _become(become: Become, opener: Opener, closer: Closer) -> None:
+async def _become(become: Become, opener: Opener, link: Link) -> None:
     """See whether we may be whom the host says; if not, hang up."""
     try:
         await opener.check(become)
     except BaseException:
-        await closer()
+        await link.close()
         raise
 
 
-def _login(
-    connection: asyncssh.SSHClientConnection,
-    settings: Resolved,
-    become: Become | None,
-) -> Login:
+def _login(link: Link, settings: Resolved, become: Become | None) -> Login:
     # asyncssh takes a method off the list when it was refused: the first is the one.
+    connection = link.connection
     method, *_ = [*connection.get_server_auth_methods(), ""]
-    address, *_ = connection.get_extra_info("peername") or [settings.address]
+    address = settings.address
+    if not (settings.hops or settings.proxy_command):
+        address, *_ = connection.get_extra_info("peername") or [address]
     return Login(
         address=f"[{address}]:{settings.port}" if ":" in address else f"{address}:{settings.port}",
         user=connection.get_extra_info("username", ""),
         authentication=f"{method}, {become.method} to {become.user}" if become else method,
     )
-
-
-def clock_now() -> float:
-    """Return the running loop's time in seconds."""
-    return asyncio.get_running_loop().time()
-
-
-def _first(*values: float | None) -> float:
-    return next(value for value in values if value is not None)
-
-
-class _TurnedAway(Exception):
-    """sshd closed the connection before it said its version: MaxStartups."""
-
-    def __init__(self, failure: HostFailure) -> None:
-        super().__init__(str(failure))
-        self.failure = failure

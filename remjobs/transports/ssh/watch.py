@@ -64,7 +64,7 @@ class ConnectionWatch(asyncssh.SSHClient):
 
     async def kbdint_auth_requested(self) -> str | None:
         """Take part, if there is anything to answer with."""
-        return "" if await self._passwords.answers() else None
+        return "" if await self._passwords.interactive() else None
 
     async def kbdint_challenge_received(
         self,
