@@ -22,6 +22,7 @@ __all__ = [
     "ConnectTimeout",
     "Credential",
     "Exclude",
+    "ForwardAgent",
     "Identity",
     "InsecureKeyring",
     "Inventory",
@@ -91,6 +92,9 @@ LoginTimeout = Annotated[
 Keepalive = Annotated[
     float | None,
     typer.Option("--keepalive", metavar="S", help="Seconds between keepalives. [default: 15]"),
+]
+ForwardAgent = Annotated[
+    bool, typer.Option("--forward-agent", help="Let work on the hosts use your agent, if attached.")
 ]
 Credential = Annotated[
     str | None,
@@ -200,6 +204,7 @@ def build_reach(
     identity: Identity = None,
     ssh_config: SshConfig = None,
     known_hosts: KnownHosts = None,
+    forward_agent: ForwardAgent = False,
     connect_timeout: ConnectTimeout = None,
     login_timeout: LoginTimeout = None,
 ) -> tuple[Targets | None, Connection]:
@@ -213,6 +218,7 @@ def build_reach(
         identity_files=tuple(identity or ()),
         config_file=ssh_config,
         known_hosts_file=known_hosts,
+        forward_agent=forward_agent,
         connect_timeout=connect_timeout,
         login_timeout=login_timeout,
     )

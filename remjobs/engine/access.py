@@ -7,7 +7,7 @@ memory until the job's work in this process has ended. So is what a person answe
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
@@ -50,6 +50,7 @@ class JobAccess:
         self._guards: dict[tuple[SecretUse, str, str], Guard] = {}
         self._answers: dict[str, Secret] = {}
         self._came: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._counts: Counter[str] = Counter()
 
     def to(self, host: Host) -> HostAccess:
         """Return what lets the job in to one host."""
@@ -77,18 +78,27 @@ class JobAccess:
     def answer(self, question: str, secret: Secret) -> None:
         """Take such an answer."""
         self._answers[question] = secret
-        self._came[question].set()
+        self._counts[question] += 1
+        self._came.pop(question, asyncio.Event()).set()
 
     def used_up(self, question: str) -> Secret | None:
         """Return such an answer that holds for one time, and forget it."""
-        self._came.pop(question, None)
         return self._answers.pop(question, None)
 
-    async def came(self, asked: NeedsAnswer) -> None:
-        """Wait for what else may help a child that waits, beside an answer to itself."""
+    def count(self, question: str) -> int:
+        """Return how many such answers there were."""
+        return self._counts[question]
+
+    async def came(self, asked: NeedsAnswer, since: int) -> None:
+        """Wait for what else may help a child that waits, beside an answer to itself.
+
+        Args:
+            asked: What it waits for.
+            since: How many answers it knows of; one that was used up counts as well.
+        """
         if isinstance(asked, Locked):
             await self._source.unlocked()
-        else:
+        while self.count(asked.question) <= since and not isinstance(asked, Locked):
             await self._came[asked.question].wait()
 
 
@@ -100,12 +110,13 @@ class HostAccess:
         self._host = host
         self._job = job
         self._given: dict[str, Secret] = {}
+        self._asked: dict[str, int] = {}
         self._trying: dict[SecretUse, Guard] = {}
         self._turns: dict[SecretUse, Guard] = {}
 
     async def came(self, asked: NeedsAnswer) -> None:
         """Wait for what else than an answer to this host may help it."""
-        await self._job.came(asked)
+        await self._job.came(asked, self._asked.get(asked.question, 0))
 
     def answer(self, asked: NeedsAnswer | None, secret: Secret) -> None:
         """Take what a person answered for this host (None: to whatever it asks next)."""
@@ -140,7 +151,7 @@ class HostAccess:
         else:
             found = await self._credential(use)
             if found is None or found.password is None:
-                raise NeedsAnswer(question, use, is_shared=shared)
+                raise self._asks(question, use, shared=shared)
             secret, what = found.password, f"credential {found.name}"
         if use is not SecretUse.KEY:  # a key locks nobody out
             await self._try(use, self._job.guard(use, what, secret))
@@ -180,8 +191,12 @@ class HostAccess:
         if answer is None and shared:
             answer = self._job.used_up(question)
         if answer is None:
-            raise NeedsAnswer(question, use, is_shared=shared)
+            raise self._asks(question, use, shared=shared)
         return answer
+
+    def _asks(self, question: str, use: SecretUse, *, shared: bool) -> NeedsAnswer:
+        self._asked[question] = self._job.count(question)
+        return NeedsAnswer(question, use, is_shared=shared)
 
     async def _try(self, use: SecretUse, guard: Guard) -> None:
         if self._turns.get(use) is not guard:

@@ -48,13 +48,16 @@ class Running:
 @asynccontextmanager
 async def running(host, work, transport=None, caller=None):
     """Connect, start, and listen."""
-    transport = transport or SshTransport(caller or Caller())
-    session = await transport.connect(host, None)
+    used = transport or SshTransport(caller or Caller())
     try:
-        run = Running(session, await session.start(uuid4(), work))
-        yield run
+        session = await used.connect(host, None)
+        try:
+            yield Running(session, await session.start(uuid4(), work))
+        finally:
+            await session.close()
     finally:
-        await session.close()
+        if transport is None:
+            await used.close()
 
 
 @asynccontextmanager

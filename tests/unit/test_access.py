@@ -167,6 +167,29 @@ async def test_a_code_is_used_once():
         access.refused(LOGIN)
 
 
+async def test_whoever_asked_hears_of_an_answer_that_another_used_up():
+    """It was given before they began to wait, and is gone already: they try again."""
+    job = JobAccess(MemoryKeyring(), CALLER)
+    one, late = job.to(Host(name="h1")), job.to(Host(name="h2"))
+    asked = []
+    for access in (one, late):
+        with pytest.raises(NeedsAnswer) as caught:
+            await access.secret(HOP, "code", once=True)
+        asked.append(caught.value)
+    one.answer(asked[0], Secret("123"))
+    await one.secret(HOP, "code", once=True)
+    async with asyncio.timeout(5):
+        await late.came(asked[1])
+    with pytest.raises(NeedsAnswer) as caught:
+        await late.secret(HOP, "code", once=True)
+    waiting = asyncio.create_task(late.came(caught.value))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    job.answer("code", Secret("456"))
+    async with asyncio.timeout(5):
+        await waiting
+
+
 async def test_an_empty_answer_is_an_answer():
     """Else a child would connect again and again to ask the same."""
     access = JobAccess(MemoryKeyring(), CALLER).to(Host(name="h"))

@@ -98,10 +98,12 @@ class Connector:
         try:
             carried = {"sock": proxy.socket}
             return Link(await self._try(host, settings, access, use, carried), proxy)
-        except _TurnedAway as exc:
-            failure = await proxy.failure() or exc.failure
+        except (_TurnedAway, HostFailure) as exc:
+            own = exc.failure if isinstance(exc, _TurnedAway) else exc
+            early = own.reason is ReasonKind.UNREACHABLE
+            failure = await proxy.failure() if early else None
             await proxy.close()
-            raise failure from exc
+            raise failure or own from exc
         except BaseException:
             await proxy.close()
             raise
