@@ -17,7 +17,7 @@ from remjobs.credentials.credential import Credential
 from remjobs.engine.guard import Guard
 from remjobs.errors import KeyringLocked, KeyringTrouble
 from remjobs.model.credential import CredentialKind
-from remjobs.model.host import Host
+from remjobs.model.host import BecomeMethod, Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
@@ -222,7 +222,14 @@ class HostAccess:
         if login is None:
             return None
         found = await self._login(login)
-        return found if _suits(found, use) else None
+        return found if self._suits(found, use) else None
+
+    def _suits(self, found: Credential, use: SecretUse) -> bool:
+        """Whether the credential that logs in has a secret for a use."""
+        if use is SecretUse.BECOME and self._host.become.method is not BecomeMethod.SU:
+            # What sudo asks for is the password of whoever logged in, if no other is named.
+            return found.kind is not CredentialKind.PASSPHRASE
+        return _USE_OF_KIND[found.kind] is use
 
     async def _login(self, name: str) -> Credential:
         """Return what the host's own credential is: in the keyring, or a user to be asked."""
@@ -240,11 +247,3 @@ class HostAccess:
             raise Locked(str(exc), is_shared=True) from exc
         except KeyringTrouble as exc:
             raise HostFailure(ReasonKind.AUTHENTICATION, str(exc)) from exc
-
-
-def _suits(found: Credential, use: SecretUse) -> bool:
-    """Whether the credential that logs in has a secret for a use."""
-    if use is SecretUse.BECOME:
-        # What sudo asks for is the password of whoever logged in, if no other is named.
-        return found.kind is not CredentialKind.PASSPHRASE
-    return _USE_OF_KIND[found.kind] is use

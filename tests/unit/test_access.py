@@ -10,7 +10,7 @@ from remjobs.engine.access import JobAccess, Locked
 from remjobs.engine.connected import connected
 from remjobs.engine.guard import Guard
 from remjobs.model.credential import CredentialInfo, CredentialKind
-from remjobs.model.host import Become, Host
+from remjobs.model.host import Become, BecomeMethod, Host
 from remjobs.model.job import ReasonKind as K
 from remjobs.model.request import Caller, Connection
 from remjobs.model.secret import Secret
@@ -135,6 +135,14 @@ async def test_sudo_is_answered_by_its_own_credential_first():
     host = connected(Host(name="h"), Connection(credential="c", become=Become(credential="nosuch")))
     with pytest.raises(HostFailure, match="no credential 'nosuch'; there are: c, root-here"):
         await JobAccess(keyring, CALLER).to(host).ready(BECOME)
+
+
+async def test_su_is_never_told_the_password_of_the_login():
+    """It asks for that of whom to be."""
+    keyring = await keep(MemoryKeyring(), "c")
+    become = Become(user="root", method=BecomeMethod.SU)
+    access = JobAccess(keyring, CALLER).to(Host(name="h", credential="c", become=become))
+    assert (await access.ready(LOGIN), await access.ready(BECOME)) == (True, False)
 
 
 async def test_a_credential_of_the_inventory_that_is_not_there_fails():

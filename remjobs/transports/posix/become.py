@@ -41,6 +41,7 @@ here without a time, stands between the two: it does not look at a child that is
 and ends as its child does, by the same signal too. SUDO_COMMAND holds the whole program,
 and by the key in it the timeout would be taken for a part of the work."""
 
+_DOAS_ASKS: Final = "authentication required"
 _SU_ASKS: Final = b"Password: "
 """In the C locale (Linux-PAM, misc_conv)."""
 
@@ -135,6 +136,8 @@ class Become:
                 self._access.refused(SecretUse.BECOME)
             msg = f"{self.method} refused the password, to run as {self.user}"
             return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
+        if self.method is BecomeMethod.DOAS and _DOAS_ASKS in why.casefold():
+            why = "doas asks for a password, on a terminal only: give it a nopass rule"
         msg = f"{self.method} does not run it as {self.user}: {why}"
         return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.BECOME)
 
