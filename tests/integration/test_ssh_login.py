@@ -1,6 +1,7 @@
 """Logging in to real OpenSSH servers: keys, certificates, passwords, codes."""
 
 import asyncio
+import base64
 import subprocess
 from contextlib import asynccontextmanager
 
@@ -347,6 +348,32 @@ async def test_a_dsa_key_is_told(lab, make_sshd, tmp_path):
     key = keygen(tmp_path / "key", "dsa")
     with pytest.raises(UsageError, match="DSA keys are refused by servers"):
         await lab.run(with_key(make_sshd(), key))
+
+
+def test_a_fido_key_is_for_an_agent(sshd, tmp_path):
+    """Its file holds no secret: signing with it wants a person's touch."""
+    kind, check = b"sk-ssh-ed25519@openssh.com", b"\0\0\0\1"
+    public = _packed(kind, keygen_public(tmp_path), b"ssh:")
+    private = check * 2 + public + b"\1" + _packed(b"a handle", b"", b"comment")
+    private += bytes(range(1, 8 - len(private) % 8 + 1))
+    blob = b"openssh-key-v1\0" + _packed(b"none", b"none", b"") + b"\0\0\0\1"
+    lines = base64.encodebytes(blob + _packed(public, private)).decode()
+    key = tmp_path / "id_sk"
+    mark = "OPENSSH PRIVATE KEY"
+    key.write_text(f"-----BEGIN {mark}-----\n{lines}-----END {mark}-----\n")
+    key.chmod(0o600)
+    with pytest.raises(UsageError, match="a FIDO key works through an agent only: `ssh-add"):
+        SshTransport(Caller()).check(with_key(sshd, key), PRINT)
+
+
+def keygen_public(folder):
+    """Return the 32 bytes of an ed25519 key."""
+    public = keygen(folder / "plain").with_suffix(".pub").read_text().split()[1]
+    return base64.b64decode(public)[-32:]
+
+
+def _packed(*strings):
+    return b"".join(len(each).to_bytes(4, "big") + each for each in strings)
 
 
 async def test_usual_keys_that_cannot_be_used_are_told_when_nothing_lets_us_in(

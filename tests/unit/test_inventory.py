@@ -130,6 +130,15 @@ def test_a_bomb_of_aliases_is_refused_before_it_grows():
         parse_inventory_yaml("\n".join(lines), "x")
 
 
+def test_forwarding_an_agent_is_yes_or_no():
+    """Anything else is told, and not taken for one of them."""
+    text = "hosts:\n  h:\n    ssh: {forward_agent: %s}\n"
+    assert parse_inventory_yaml(text % "true", "x").hosts["h"].ssh.forward_agent
+    assert not parse_inventory_yaml(text % "false", "x").hosts["h"].ssh.forward_agent
+    with pytest.raises(InventoryError, match="true or false"):
+        parse_inventory_yaml(text % "'yes'", "x")
+
+
 def test_every_sample_can_be_read():
     """What we ship is right."""
     assert len(InventoryFile(SAMPLES / "servers.txt").load().hosts) == 23
