@@ -14,18 +14,21 @@ from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication, check_for_ssh
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
+from remjobs.model.known_hosts import AcceptedKeys, ChosenKeys
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Access, HostFailure, Login
+from remjobs.transports.base import Access, HostFailure, HostKeys, Login
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
 from remjobs.transports.ssh.keys import Keys
+from remjobs.transports.ssh.known_hosts import accept
 from remjobs.transports.ssh.opening import Beside, Closer, Opener
 from remjobs.transports.ssh.passwords import TURN, Passwords
 from remjobs.transports.ssh.remedies import mended
+from remjobs.transports.ssh.scan import scan
 from remjobs.transports.ssh.trust import Trust, address_label
 from remjobs.transports.ssh.watch import ConnectionWatch
 
@@ -59,6 +62,7 @@ class SshTransport:
         """Refuse unsafe names and key or configuration files that cannot be used."""
         check(work)
         check_for_ssh(host.authentication, host.name)
+        check_host_name(host.name)
         check_host_name(host.address or host.name)
         if host.user is not None:
             check_user_name(host.user)
@@ -89,6 +93,14 @@ class SshTransport:
             Beside(opener, again),
             login=_login(connection, settings, become),
         )
+
+    async def scan_keys(self, host: Host) -> HostKeys:
+        """Return the keys that a host offers, without logging in."""
+        return await scan(host, resolve(host), self._trust)
+
+    async def accept_keys(self, host: Host, chosen: ChosenKeys) -> AcceptedKeys:
+        """Keep keys that a person has accepted."""
+        return await asyncio.to_thread(accept, host, chosen)
 
     def _note(self, settings: Resolved) -> None:
         """Log what is odd about a host's settings, once for a job."""
@@ -155,13 +167,13 @@ class SshTransport:
             raise failure from exc
 
     def _options(self, host: Host, settings: Resolved) -> dict[str, Any]:
-        known = self._trust.known(settings.known_hosts, settings.alias, settings.port)
+        known = self._trust.known(settings)
         return {
             "config": list(settings.config_paths),
             "port": host.port or (),
             "agent_path": self._agent_of(host, settings),
             "preferred_auth": _PREFERRED.get(host.authentication, ()),
-            "known_hosts": self._trust.load(settings.known_hosts),
+            "known_hosts": known.for_asyncssh(),
             "server_host_key_algs": known.algorithms(),
             "signature_algs": "-ssh-rsa*",
             "mac_algs": "-hmac-sha1*",
@@ -208,6 +220,7 @@ def _login(
         address=f"[{address}]:{settings.port}" if ":" in address else f"{address}:{settings.port}",
         user=connection.get_extra_info("username", ""),
         authentication=f"{method}, {become.method} to {become.user}" if become else method,
+        notes=connection.get_extra_info("notes", ()),
     )
 
 
