@@ -15,9 +15,9 @@ from typing import Final
 from remjobs.credentials.base import Credentials
 from remjobs.credentials.credential import Credential
 from remjobs.engine.guard import Guard
-from remjobs.errors import KeyringLocked, KeyringTrouble
+from remjobs.errors import KeyringLocked, KeyringTrouble, UsageError
 from remjobs.model.credential import CredentialKind
-from remjobs.model.host import Host
+from remjobs.model.host import Host, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
@@ -112,7 +112,11 @@ class HostAccess:
     async def user(self) -> str | None:
         """Return whom the credential is for, if it says so; else the host's own user."""
         found = await self._credential(SecretUse.LOGIN)
-        return (found and found.user) or self._host.user
+        user = (found and found.user) or self._host.user
+        try:
+            return user and check_user_name(user)
+        except UsageError as exc:
+            raise HostFailure(ReasonKind.AUTHENTICATION, str(exc)) from exc
 
     async def ready(self, use: SecretUse, question: str = "") -> bool:
         """Whether there is a secret for this use; looks it up."""
