@@ -42,6 +42,13 @@ from remjobs.model.definition import (
 )
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
+from remjobs.model.known_hosts import (
+    AcceptedKeys,
+    AcceptRequest,
+    ChosenKeys,
+    ScannedHost,
+    ScanRequest,
+)
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.record import Record, Stream
@@ -498,6 +505,59 @@ class Jobs:
         async with aclosing(self.service.ping(request)) as answers:
             async for answer in answers:
                 yield answer
+
+    async def known_hosts(
+        self,
+        on: On,
+        *,
+        exclude: Sequence[str] = (),
+        inventory: str | Path | Sequence[str | Path] = (),
+        throttle_limit: int = DEFAULT_THROTTLE,
+        connection: Connection | None = None,
+    ) -> AsyncGenerator[ScannedHost, None]:
+        """Yield the keys that each host offers, and what is known of them. Logs in nowhere.
+
+        Args:
+            on: The hosts.
+            exclude: Hosts to leave out.
+            inventory: Inventory files; none means the default one.
+            throttle_limit: Hosts at a time.
+            connection: Connection settings for every host.
+        """
+        request = ScanRequest(
+            targets=_targets(on, exclude, inventory),
+            throttle_limit=throttle_limit,
+            connection=connection or Connection(),
+            caller=read_caller(),
+        )
+        async with aclosing(self.service.known_hosts.scan(request)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def accept_keys(
+        self,
+        on: On,
+        chosen: Sequence[ChosenKeys],
+        *,
+        inventory: str | Path | Sequence[str | Path] = (),
+        connection: Connection | None = None,
+    ) -> tuple[AcceptedKeys, ...]:
+        """Keep host keys that somebody has compared; one answer for each host.
+
+        Args:
+            on: The hosts, as they were given to ``known_hosts``.
+            chosen: For each host the keys as they were offered, and the fingerprints
+                of known ones that they are to stand for.
+            inventory: Inventory files; none means the default one.
+            connection: Connection settings for every host.
+        """
+        request = AcceptRequest(
+            targets=_targets(on, (), inventory),
+            chosen=tuple(chosen),
+            connection=connection or Connection(),
+            caller=read_caller(),
+        )
+        return await self.service.known_hosts.accept(request)
 
     async def remove(
         self,

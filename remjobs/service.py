@@ -19,13 +19,20 @@ from remjobs.model.definition import (
     HistoryEntry,
 )
 from remjobs.model.job import Child, Job
+from remjobs.model.known_hosts import AcceptedKeys, AcceptRequest, ScannedHost, ScanRequest
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.record import Record
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 
-__all__ = ["CredentialService", "DefinitionService", "Event", "JobService"]
+__all__ = [
+    "CredentialService",
+    "DefinitionService",
+    "Event",
+    "JobService",
+    "KnownHostsService",
+]
 
 Event = Record | Child
 """What a receiver gets: a record, or a child whose state is to be told."""
@@ -121,6 +128,25 @@ class DefinitionService(Protocol):
         ...
 
 
+class KnownHostsService(Protocol):
+    """Shows the keys by which hosts prove who they are, and keeps those that are accepted.
+
+    Hosts of a transport that has no such keys raise ``UsageError``.
+    """
+
+    def scan(self, request: ScanRequest) -> AsyncGenerator[ScannedHost, None]:
+        """Yield each host's keys, as they are known; logs in nowhere."""
+        ...
+
+    async def accept(self, request: AcceptRequest) -> tuple[AcceptedKeys, ...]:
+        """Keep keys that a person has looked at; one answer for each host.
+
+        Raises:
+            UsageError: A host is named that is not among the targets.
+        """
+        ...
+
+
 class JobService(Protocol):
     """Starts jobs and answers for them.
 
@@ -132,6 +158,11 @@ class JobService(Protocol):
     @property
     def credentials(self) -> CredentialService:
         """What keeps credentials."""
+        ...
+
+    @property
+    def known_hosts(self) -> KnownHostsService:
+        """What shows and keeps host keys."""
         ...
 
     @property

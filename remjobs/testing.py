@@ -26,6 +26,13 @@ from remjobs.errors import KeyringLocked, KeyringTrouble, NoSuchCredential, Usag
 from remjobs.model.credential import CredentialInfo, KeyringInfo, check_credential_name
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
+from remjobs.model.known_hosts import (
+    AcceptedKeys,
+    ChosenKeys,
+    KeyStanding,
+    KnownKey,
+    OfferedKey,
+)
 from remjobs.model.ping import Stage
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
@@ -37,6 +44,7 @@ from remjobs.transports.base import (
     Exited,
     Greeting,
     HostFailure,
+    HostKeys,
     Login,
     Lost,
     NeedsAnswer,
@@ -90,6 +98,10 @@ class MemoryHost:
     """By name: who has it, and the work that it is held for."""
     restarted: bool = False
     """The host was restarted: what it kept has ended so."""
+    key: str | None = None
+    """Its host key; None is a host that has none."""
+    known_key: str | None = None
+    """The one that is known of it."""
     sessions: set[MemorySession] = field(default_factory=set)
     """Those that are open; see ``cut``."""
 
@@ -138,6 +150,49 @@ class MemoryTransport:
             msg = "impossible: this host can never work"
             raise UsageError(msg)
 
+    async def scan_keys(self, host: Host) -> HostKeys:
+        """Return the host's key."""
+        behaviour = self._keyed(host)
+        standing = _standing(behaviour)
+        known = behaviour.known_key if standing is KeyStanding.CHANGED else None
+        key = OfferedKey(
+            type="memory",
+            fingerprint=f"memory:{behaviour.key}",
+            standing=standing,
+            public=behaviour.key or "",
+            known=()
+            if known is None
+            else (KnownKey(type="memory", fingerprint=f"memory:{known}"),),
+        )
+        return HostKeys(name=host.name, file=self.name, keys=(key,))
+
+    async def accept_keys(self, host: Host, chosen: ChosenKeys) -> AcceptedKeys:
+        """Know a key from now on."""
+        behaviour = self._keyed(host)
+        known = behaviour.known_key
+        [new] = chosen.public
+        if known == new:
+            return AcceptedKeys(host=host.name, file=self.name)
+        if known is not None and f"memory:{known}" not in chosen.replaces:
+            msg = f"host key CHANGED: another is known by now, memory:{known}"
+            raise HostFailure(ReasonKind.HOST_KEY, msg)
+        behaviour.known_key = new
+        return AcceptedKeys(
+            host=host.name,
+            file=self.name,
+            added=(f"memory:{new}",),
+            removed=() if known is None else (f"memory:{known}",),
+        )
+
+    def _keyed(self, host: Host) -> MemoryHost:
+        behaviour = self.behaviour(host.name)
+        if behaviour.refuses is not None:
+            raise behaviour.refuses
+        if behaviour.key is None:
+            msg = "it offers no host key that is taken"
+            raise HostFailure(ReasonKind.REFUSED, msg)
+        return behaviour
+
     async def connect(self, host: Host, access: Access | None) -> MemorySession:
         """Open a session."""
         behaviour = self.behaviour(host.name)
@@ -155,6 +210,12 @@ class MemoryTransport:
 
     async def close(self) -> None:
         """Hosts in memory share nothing."""
+
+
+def _standing(behaviour: MemoryHost) -> KeyStanding:
+    if behaviour.known_key is None:
+        return KeyStanding.NEW
+    return KeyStanding.KNOWN if behaviour.known_key == behaviour.key else KeyStanding.CHANGED
 
 
 async def _let_in(name: str, behaviour: MemoryHost, access: Access | None) -> None:

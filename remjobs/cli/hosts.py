@@ -11,6 +11,7 @@ from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
+from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
 from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
 from remjobs.model.exits import ExitCode
@@ -70,7 +71,9 @@ async def _clean(request: Callable[[], CleanRequest], *, json: bool) -> int:
 
 def _print(answers: Sequence[Cleaned]) -> None:
     for answer in answers:
+        for note in answer.notes:
+            complain(escape(f"{answer.host}: {note}"))
         if answer.reason is None:
             print(f"{answer.host}: removed {answer.swept}, kept {answer.kept}")
         else:
-            complain(f"{answer.host}: {answer.reason.message}")
+            complain(escape(f"{answer.host}: {answer.reason.message}"))

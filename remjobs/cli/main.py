@@ -13,6 +13,7 @@ from remjobs.cli import (
     demo,
     get,
     hosts,
+    known_hosts,
     list_,
     lock,
     ping,
@@ -63,6 +64,7 @@ app.add_typer(controller.app, name="controller")
 app.add_typer(credential.app, name="credential")
 app.add_typer(definition.app, name="definition")
 app.add_typer(hosts.app, name="hosts")
+app.add_typer(known_hosts.app, name="known-hosts")
 
 
 def _print_version(wanted: bool) -> None:

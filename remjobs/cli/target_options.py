@@ -9,7 +9,7 @@ import typer
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
-from remjobs.model.host import Become, BecomeMethod, SshOptions
+from remjobs.model.host import Become, BecomeMethod, HostKeyChecking, SshOptions
 from remjobs.model.request import Connection, Targets
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Credential",
     "Exclude",
     "ForwardAgent",
+    "HostKeys",
     "Identity",
     "InsecureKeyring",
     "Inventory",
@@ -80,6 +81,10 @@ SshConfig = Annotated[
 KnownHosts = Annotated[
     str | None,
     typer.Option("--known-hosts", metavar="FILE", help="Host keys that are trusted."),
+]
+HostKeys = Annotated[
+    HostKeyChecking | None,
+    typer.Option("--host-key-checking", help="Of keys that are not known. [default: strict]"),
 ]
 ConnectTimeout = Annotated[
     float | None,
@@ -205,6 +210,7 @@ def build_reach(
     ssh_config: SshConfig = None,
     known_hosts: KnownHosts = None,
     forward_agent: ForwardAgent = False,
+    host_key_checking: HostKeys = None,
     connect_timeout: ConnectTimeout = None,
     login_timeout: LoginTimeout = None,
 ) -> tuple[Targets | None, Connection]:
@@ -219,6 +225,7 @@ def build_reach(
         config_file=ssh_config,
         known_hosts_file=known_hosts,
         forward_agent=forward_agent,
+        host_key_checking=host_key_checking,
         connect_timeout=connect_timeout,
         login_timeout=login_timeout,
     )

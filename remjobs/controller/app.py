@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from remjobs.controller.credentials import credential_verbs
 from remjobs.controller.definitions import definition_verbs
+from remjobs.controller.known_hosts import known_hosts_streams, known_hosts_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
@@ -86,6 +87,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "answer": lambda body: _jobs(_answered(service, body)),
         **definition_verbs(service.definitions),
         **credential_verbs(service.credentials),
+        **known_hosts_verbs(service.known_hosts),
     }
     long = {
         "stop": lambda body: _once(_jobs(_stop(service, body))),
@@ -95,6 +97,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "ping": lambda body: _ping(service, body),
         "receive": lambda body: _receive(service, body),
         "follow": lambda body: _follow(service, body),
+        **known_hosts_streams(service.known_hosts),
     }
     routes = [
         Route(VERB_PATH + "status", gate.open(_answer(_status(host))), methods=["POST"]),

@@ -19,6 +19,7 @@ import h11
 from remjobs.controller import lifecycle
 from remjobs.controller.credentials import ClientCredentials
 from remjobs.controller.definitions import ClientDefinitions
+from remjobs.controller.known_hosts import ClientKnownHosts
 from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
@@ -66,6 +67,7 @@ class ControllerClient:
         self._paths = paths
         self.definitions = ClientDefinitions(self._call)
         self.credentials = ClientCredentials(self._call)
+        self.known_hosts = ClientKnownHosts(self._call, self._stream)
         self._headers = [(API_HEADER, api), (BUILD_HEADER, build)]
 
     async def start(self, request: StartRequest) -> Job:

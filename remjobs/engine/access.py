@@ -15,9 +15,9 @@ from typing import Final
 from remjobs.credentials.base import Credentials
 from remjobs.credentials.credential import Credential
 from remjobs.engine.guard import Guard
-from remjobs.errors import KeyringLocked, KeyringTrouble
+from remjobs.errors import KeyringLocked, KeyringTrouble, UsageError
 from remjobs.model.credential import CredentialKind
-from remjobs.model.host import BecomeMethod, Host
+from remjobs.model.host import BecomeMethod, Host, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
@@ -129,9 +129,12 @@ class HostAccess:
         """Return whom the credential is for, if it says so; else the host's own user."""
         name = self._host.credential
         found = None if name is None else await self._login(name)
-        if found is None or found.user is None or found.kind is CredentialKind.SUDO:
-            return self._host.user
-        return found.user
+        is_theirs = found is None or found.user is None or found.kind is CredentialKind.SUDO
+        user = self._host.user if found is None or is_theirs else found.user
+        try:
+            return user and check_user_name(user)
+        except UsageError as exc:
+            raise HostFailure(ReasonKind.AUTHENTICATION, str(exc)) from exc
 
     async def ready(self, use: SecretUse, question: str = "") -> bool:
         """Whether there is a secret for this use; looks it up."""

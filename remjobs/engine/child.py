@@ -104,6 +104,7 @@ class ChildRun:
         self._transport = transport
         self._ledger = ledger
         self._acknowledged = entry.acknowledged
+        self._login_notes: tuple[str, ...] = ()
         self._bases = entry.bases
         self._tried = max(0, entry.child.attempt - 1)
         self._failed_try: tuple[Verdict, list[str], Execution | None] | None = None
@@ -347,7 +348,9 @@ class ChildRun:
         if (given := self._answers.take(self.child.id)) is not None:
             self._access.answer(None, given)
         async with self._access.attempt():
-            return await self._transport.connect(self._entry.host, self._access)
+            session = await self._transport.connect(self._entry.host, self._access)
+        self._login_notes = session.login.notes
+        return session
 
     async def _ask(self, asked: NeedsAnswer) -> None:
         """Be Blocked until a person has helped, or a stop was asked."""
@@ -374,7 +377,7 @@ class ChildRun:
 
     async def _follow(self, starting: Awaitable[Execution]) -> str | None:
         """Listen to the end; return why the connection was lost, if it is to be sought."""
-        notes: list[str] = []
+        notes = list(self._login_notes)
         execution = None
         try:
             execution = await starting

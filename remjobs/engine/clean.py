@@ -26,7 +26,8 @@ async def clean(host: Host, transport: Transport, access: HostAccess, days: floa
         return _failed(host, exc)
     finally:
         await session.close()
-    return Cleaned(host=host.name, swept=report.swept, kept=report.kept)
+    notes = session.login.notes
+    return Cleaned(host=host.name, swept=report.swept, kept=report.kept, notes=notes)
 
 
 def _failed(host: Host, exc: HostFailure) -> Cleaned:

@@ -62,7 +62,7 @@ async def ping(host: Host, transport: Transport, access: HostAccess) -> Pinged:
         user=seen.login.user,
         authentication=seen.login.authentication,
         system=seen.greeting.system,
-        notes=seen.greeting.notes,
+        notes=(*seen.login.notes, *seen.greeting.notes),
     )
 
 

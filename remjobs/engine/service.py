@@ -14,6 +14,7 @@ from remjobs.engine.connected import connected
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
+from remjobs.engine.known_hosts import EngineKnownHosts, check_named, unchecked
 from remjobs.engine.parts import by_job, on_hosts, shown
 from remjobs.engine.ping import ping
 from remjobs.engine.query import kept, with_children_kept
@@ -29,8 +30,9 @@ from remjobs.errors import KeyringTrouble, NoSuchJob, UsageError
 from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.credential import CredentialKind
-from remjobs.model.host import Become, Host
+from remjobs.model.host import Become, Host, check_host_name
 from remjobs.model.job import Child, Job, JobType
+from remjobs.model.known_hosts import AcceptRequest, ScanRequest
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
 from remjobs.model.record import Record
@@ -47,7 +49,7 @@ from remjobs.model.request import (
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 from remjobs.model.work import Command, Work
-from remjobs.service import CredentialService, Event
+from remjobs.service import CredentialService, Event, KnownHostsService
 from remjobs.store.base import NewJob
 from remjobs.store.definitions import Firing
 
@@ -55,6 +57,7 @@ __all__ = ["EngineService"]
 
 _ASKING: Final = frozenset({JobState.BLOCKED, JobState.DISCONNECTED})
 """What was lost may be found only with an answer."""
+_Reaching = StartRequest | CleanRequest | PingRequest | ScanRequest | AcceptRequest
 _NOTHING: Final = Work(command=Command(text=":"))
 _LOCAL: Final = Host(name="localhost", transport="local")
 
@@ -66,6 +69,7 @@ class EngineService:
         """Serve this engine; without a named inventory, look at the default one."""
         self._engine = engine
         self.credentials: CredentialService = engine.credentials
+        self.known_hosts: KnownHostsService = EngineKnownHosts(self._reached)
         self._default_inventory = default_inventory
         self.schedule = Schedule(engine, self._begin)
         """Fires definitions, while its ``followed`` context lasts."""
@@ -95,23 +99,23 @@ class EngineService:
     async def _plan(self, request: StartRequest) -> Selection:
         """Return the hosts, refusing before anything starts what cannot work there."""
         selection = await self._selection(request.targets, request.caller)
-        hosts = await self._connected(selection.hosts, request)
+        hosts = await self._connected(selection, request)
         transports = self._engine.transports(request.caller)
         for host in hosts:
             transports(host.transport).check(host, request.work)
-        return replace(selection, hosts=hosts)
+        warnings = (*selection.warnings, *unchecked(hosts))
+        return replace(selection, hosts=hosts, warnings=warnings)
 
-    async def _connected(
-        self,
-        hosts: Sequence[Host],
-        request: StartRequest | CleanRequest | PingRequest,
-    ) -> tuple[Host, ...]:
+    async def _connected(self, selection: Selection, request: _Reaching) -> tuple[Host, ...]:
         """Apply the request's connection settings over the hosts' own."""
         connection = request.connection
+        check_named(connection, request.targets, selection)
+        for host in selection.hosts:
+            check_host_name(host.name)
         if request.targets is None and connection.credential is not None:
             whom = await self._whom(connection.credential, request.caller)
             connection = replace(connection, credential=None, become=whom)
-        return tuple(connected(host, connection) for host in hosts)
+        return tuple(connected(host, connection) for host in selection.hosts)
 
     async def _whom(self, credential: str, caller: Caller) -> Become:
         """Return whom local work is to be: a credential's user, else a user of this name."""
@@ -142,6 +146,7 @@ class EngineService:
             caller=request.caller,
             hosts=hosts,
             retry_of=job_id,
+            warnings=unchecked(hosts),
         )
         return await self._engine.store.job(await self._engine.start(new))
 
@@ -186,12 +191,12 @@ class EngineService:
 
     async def _reached(
         self,
-        request: CleanRequest | PingRequest,
+        request: CleanRequest | PingRequest | ScanRequest | AcceptRequest,
     ) -> tuple[tuple[Host, ...], Ways]:
         """Return hosts for an errand, refusing what can never be reached, and the ways there."""
         selection = await self._selection(request.targets, request.caller)
         transports = self._engine.transports(request.caller)
-        hosts = await self._connected(selection.hosts, request)
+        hosts = await self._connected(selection, request)
         for host in hosts:
             transports(host.transport).check(host, _NOTHING)
         return hosts, transports

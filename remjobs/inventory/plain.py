@@ -11,7 +11,7 @@ from remjobs.inventory.base import Inventory
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.ranges import expand
 
-__all__ = ["parse_host", "parse_lines", "parse_plain"]
+__all__ = ["parse_host", "parse_lines", "parse_plain", "split_port"]
 
 _PORT: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]*:[0-9A-Fa-f:.%\w]*)\]|(?P<name>[^:]+)):(?P<port>[0-9]+)"
@@ -61,12 +61,17 @@ def parse_host(text: str) -> Iterator[Host]:
     elif text.startswith("@"):
         msg = f"{text!r} has no user before the @"
         raise UsageError(msg)
-    pattern, port = _split_port(rest)
+    pattern, port = split_port(rest)
     for name in expand(pattern):
         yield Host(name=check_host_name(name), user=user or None, port=port)
 
 
-def _split_port(text: str) -> tuple[str, int | None]:
+def split_port(text: str) -> tuple[str, int | None]:
+    """Return what stands before the port, and the port if there is one.
+
+    Raises:
+        UsageError: It is no port.
+    """
     if (bare := _BRACKETED.fullmatch(text)) is not None:
         return bare[1], None
     match = _PORT.fullmatch(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from remjobs.errors import UsageError
 from remjobs.inventory.base import Inventory, InventorySource, merge
 from remjobs.inventory.files import InventoryFile, read_text
-from remjobs.inventory.plain import parse_host, parse_lines
+from remjobs.inventory.plain import parse_host, parse_lines, split_port
 from remjobs.model.host import Host
 from remjobs.model.ranges import expand
 from remjobs.model.request import Targets
@@ -29,6 +30,8 @@ class Selection:
 
     hosts: tuple[Host, ...]
     warnings: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    """Terms by which hosts were included that are not a host's own name."""
 
 
 def resolve(
@@ -64,7 +67,11 @@ def resolve(
         without = f" without {', '.join(targets.exclude)}" if targets.exclude else ""
         msg = f"no host matched: {asked}{without}"
         raise UsageError(msg)
-    return Selection(hosts=tuple(kept), warnings=tuple(warnings))
+    return Selection(
+        hosts=tuple(kept),
+        warnings=tuple(warnings),
+        patterns=tuple(finder.patterns(targets.include)),
+    )
 
 
 def _sources(targets: Targets, base: Path, default: Path) -> list[InventorySource]:
@@ -115,6 +122,19 @@ class _Finder:
             for term in terms(expression)
             for host in self._term(term)
         ]
+
+    def patterns(self, expressions: Sequence[str]) -> Iterator[str]:
+        """Yield the terms that are not one host's own name, written out."""
+        for term in (term for expression in expressions for term in terms(expression)):
+            if self._is_list(term) or self._first_names(term) != [_name_in(term)]:
+                yield term
+
+    def _first_names(self, term: str) -> list[str]:
+        return [host.name for host in islice(self._term(term), 2)]
+
+    def _is_list(self, term: str) -> bool:
+        groups = self._inventory.groups if self._inventory is not None else ()
+        return term in self._found or term in {"-", _ALL} or term[0] == "@" or term in groups
 
     def _term(self, term: str) -> Iterator[Host]:
         if term in self._found:
@@ -168,6 +188,12 @@ class _Finder:
         hint = f"; did you mean {', '.join(near)}?" if near else ""
         msg = f"no host or group {name!r} in {self._where}{hint}"
         raise UsageError(msg)
+
+
+def _name_in(term: str) -> str:
+    """Return the name in ``[user@]name[:port]``, as it is written."""
+    _, _, rest = term.rpartition("@")
+    return split_port(rest)[0]
 
 
 def terms(expression: str) -> list[str]:

@@ -10,7 +10,13 @@ from typing import Any, Final
 from remjobs.errors import UsageError
 from remjobs.inventory.base import Inventory
 from remjobs.inventory.yaml_tree import Tree, parse_yaml
-from remjobs.model.host import Host, SshOptions, check_host_name, check_user_name
+from remjobs.model.host import (
+    Host,
+    HostKeyChecking,
+    SshOptions,
+    check_host_name,
+    check_user_name,
+)
 from remjobs.model.ranges import expand
 
 __all__ = ["parse_inventory_yaml"]
@@ -38,6 +44,8 @@ def parse_inventory_yaml(text: str, name: str) -> Inventory:
     """
     top = parse_yaml(text, name).fields(_TOP)
     defaults = _settings(top["defaults"], _DEFAULTS) if "defaults" in top else {}
+    if defaults:
+        _refuse_unchecked(top["defaults"], defaults)
     own = _hosts(top["hosts"]) if "hosts" in top else {}
     groups = _groups(top["groups"], own) if "groups" in top else {}
     for group in groups.values():
@@ -68,7 +76,10 @@ def _hosts(tree: Tree) -> dict[str, Settings]:
     found: dict[str, Settings] = {}
     for text, key, value in tree.items("a mapping of hosts, or a list of names"):
         settings = _settings(value, _SETTINGS)
-        for name in _names(key, text):
+        names = _names(key, text)
+        if names != [text]:
+            _refuse_unchecked(key, settings)
+        for name in names:
             if name in found:
                 key.complain(f"the host {name!r} stands here for the second time")
             found[name] = settings
@@ -104,13 +115,15 @@ def _group(tree: Tree) -> _Group:
     found = tree.fields(_GROUP)
     children = found.pop("children", None)
     members = found.pop("hosts", None)
+    settings = {key: _READERS[key](value) for key, value in found.items()}
+    _refuse_unchecked(found.get("ssh", tree), settings)
     return _Group(
         members=_listed(members) if members is not None else (),
         children={
             item.text("a group's name"): item
             for item in (children.elements("a list of groups") if children is not None else ())
         },
-        settings={key: _READERS[key](value) for key, value in found.items()},
+        settings=settings,
     )
 
 
@@ -218,6 +231,20 @@ def _variables(tree: Tree) -> dict[str, object]:
     return {key: value.plain() for key, _, value in tree.items("a mapping of variables")}
 
 
+def _host_key_checking(tree: Tree) -> HostKeyChecking:
+    expected = f"one of: {', '.join(HostKeyChecking)}"
+    try:
+        return HostKeyChecking(tree.text(expected))
+    except ValueError:
+        tree.refuse(expected)
+
+
+def _refuse_unchecked(tree: Tree, settings: Settings) -> None:
+    """Refuse to leave the keys of more hosts unchecked than the one that is named."""
+    if settings.get("ssh", {}).get("host_key_checking") is HostKeyChecking.OFF:
+        tree.complain("host_key_checking: off can be said of a single host only, by its name")
+
+
 def _ssh(tree: Tree) -> Settings:
     return {key: _SSH_READERS[key](value) for key, value in tree.fields(_SSH).items()}
 
@@ -230,6 +257,7 @@ _SSH_READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "login_timeout": _seconds,
     "keepalive_interval": _seconds,
     "forward_agent": _yes,
+    "host_key_checking": _host_key_checking,
 }
 _READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "transport": lambda tree: tree.text("a transport's name"),

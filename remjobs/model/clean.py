@@ -44,3 +44,5 @@ class Cleaned:
     """Pieces of work that run, or that are too young."""
     reason: Reason | None = None
     """Why it could not be done."""
+    notes: tuple[str, ...] = ()
+    """What is odd there, though it was done."""

@@ -11,7 +11,15 @@ from typing import Final
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
 
-__all__ = ["Become", "BecomeMethod", "Host", "SshOptions", "check_host_name", "check_user_name"]
+__all__ = [
+    "Become",
+    "BecomeMethod",
+    "Host",
+    "HostKeyChecking",
+    "SshOptions",
+    "check_host_name",
+    "check_user_name",
+]
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
@@ -44,6 +52,17 @@ def check_user_name(name: str) -> str:
     return name
 
 
+class HostKeyChecking(StrEnum):
+    """What is done about a host key that is not known."""
+
+    STRICT = "strict"
+    """The host is refused."""
+    ACCEPT_NEW = "accept-new"
+    """The first key that it shows is kept; another one later is refused."""
+    OFF = "off"
+    """Any key will do, a changed one too. For hosts that are named one by one only."""
+
+
 class BecomeMethod(StrEnum):
     """The program by which one user becomes another."""
 
@@ -71,6 +90,7 @@ class SshOptions:
     identity_files: tuple[str, ...] = ()
     config_file: str | None = None
     known_hosts_file: str | None = None
+    host_key_checking: HostKeyChecking | None = None
     connect_timeout: float | None = None
     """Seconds until the TCP connection stands; default 10."""
     login_timeout: float | None = None

@@ -98,8 +98,9 @@ class Connection:
         for name in (self.credential, become.credential):
             if name is not None:
                 check_credential_name(name)
-        if become.user is not None:
-            check_user_name(become.user)
+        for user in (self.user, become.user):
+            if user is not None:
+                check_user_name(user)
         if self.port is not None and not 1 <= self.port <= _LAST_PORT:
             msg = f"port {self.port} is not between 1 and 65535"
             raise UsageError(msg)

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
 from remjobs.errors import RemjobsError
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
+from remjobs.model.known_hosts import AcceptedKeys, ChosenKeys, OfferedKey
 from remjobs.model.ping import Stage
 from remjobs.model.record import Chunk, Stream
 from remjobs.model.request import Caller
@@ -28,6 +29,8 @@ __all__ = [
     "Exited",
     "Greeting",
     "HostFailure",
+    "HostKeys",
+    "KeepsHostKeys",
     "Login",
     "Lost",
     "NeedsAnswer",
@@ -241,6 +244,8 @@ class Login:
     user: str = ""
     authentication: str = ""
     """The method that let us in."""
+    notes: tuple[str, ...] = ()
+    """What is odd about it, as that the host did not prove who it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,6 +387,38 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """End what sessions shared, such as the connection to a host on the way."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKeys:
+    """The keys that a host offers."""
+
+    name: str
+    """What known_hosts calls the host."""
+    file: str
+    """Where an accepted key is kept; empty if nowhere."""
+    keys: tuple[OfferedKey, ...]
+
+
+@runtime_checkable
+class KeepsHostKeys(Protocol):
+    """What a transport can do beside, whose hosts prove by keys who they are."""
+
+    async def scan_keys(self, host: Host) -> HostKeys:
+        """Return the keys that a host offers, without logging in.
+
+        Raises:
+            HostFailure: It was not reached, or offers none that we take.
+        """
+        ...
+
+    async def accept_keys(self, host: Host, chosen: ChosenKeys) -> AcceptedKeys:
+        """Keep keys that a person has accepted.
+
+        Raises:
+            HostFailure: They cannot be kept, or what is known has changed meanwhile.
+        """
         ...
 
 

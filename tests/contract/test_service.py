@@ -13,8 +13,9 @@ from support.states import ended, running, suspending
 
 from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.model.exits import ExitCode, exit_code
-from remjobs.model.host import Host, SshOptions
+from remjobs.model.host import Host, HostKeyChecking, SshOptions
 from remjobs.model.job import ReasonKind
+from remjobs.model.known_hosts import ChosenKeys, KeyStanding
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Stage
 from remjobs.model.record import Record, Stream
@@ -552,6 +553,55 @@ async def test_a_ping_says_how_far_one_gets(lab):
     }
     assert (answers["a"].system, answers["b"].reason.message) == ("Memory", "gone")
     assert (lab.fleet.starts, lab.fleet.active) == ([], 0)
+
+
+async def test_host_keys_are_seen_and_accepted(lab):
+    """New, known, changed; one that changes after somebody looked is not kept in its place."""
+    lab.fleet.behaviour("a").key = "k1"
+    lab.fleet.behaviour("b").refuses = HostFailure(ReasonKind.UNREACHABLE, "gone")
+    hosts = [lab.fleet.host(name) for name in "ab"]
+
+    async def seen():
+        answers = {answer.host: answer async for answer in lab.jobs.known_hosts(hosts)}
+        assert (answers["b"].reason.message, answers["b"].keys) == ("gone", ())
+        [key] = answers["a"].keys
+        return key
+
+    async def accept(*public, replaces=()):
+        chosen = [ChosenKeys(host="a", public=public, replaces=replaces)]
+        [answer] = await lab.jobs.accept_keys(hosts, chosen)
+        return answer
+
+    assert (await seen()).standing is KeyStanding.NEW
+    assert (await accept("k1")).added == ("memory:k1",)
+    assert (await accept("k1")).added == ()
+    assert (await seen()).standing is KeyStanding.KNOWN
+    lab.fleet.behaviour("a").key = "k2"
+    changed = await seen()
+    assert (changed.standing, changed.known[0].fingerprint) == (KeyStanding.CHANGED, "memory:k1")
+    assert (await accept("k2")).reason.kind is ReasonKind.HOST_KEY
+    assert (await accept("k2", replaces=["memory:k0"])).reason is not None
+    answer = await accept("k2", replaces=["memory:k1"])
+    assert (answer.added, answer.removed) == (("memory:k2",), ("memory:k1",))
+    with pytest.raises(UsageError, match="no such host among the targets: c"):
+        await lab.jobs.accept_keys(hosts, [ChosenKeys(host="c", public=("k",))])
+    assert (lab.fleet.starts, lab.fleet.active) == ([], 0)
+
+
+async def test_unchecked_keys_are_warned_of_at_each_start(lab):
+    """Also by a retry, whose hosts have what they had; a name that is unsafe never starts."""
+    connection = Connection(ssh=SshOptions(host_key_checking=HostKeyChecking.OFF))
+    lab.fleet.behaviour("h1").outcome = Exited(1)
+    job = await lab.start("h1", "h2", connection=connection)
+    assert job.warnings == ("host key not checked: h[1-2] may be any machine",)
+    await lab.jobs.wait(job, timeout=10)
+    again = await lab.jobs.retry(job)
+    assert again.warnings == ("host key not checked: h1 may be any machine",)
+    with pytest.raises(UsageError, match="is no host's own name"):
+        await lab.jobs.start("x", on=f"@{job.id}:failed", connection=connection)
+    for name in ("-oProxyCommand=x", "a b", "a\nb"):
+        with pytest.raises(UsageError, match="is not a host name"):
+            await lab.start(name)
 
 
 async def test_a_ping_that_nobody_reads_on_ends(lab):

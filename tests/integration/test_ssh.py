@@ -382,6 +382,20 @@ async def test_arguments_arrive_exactly(sshd, argument):
     assert await ran(sshd.host(), work) == (Exited(0), f"{argument}.end.".encode(), b"")
 
 
+@pytest.mark.parametrize("durable", [False, True])
+async def test_every_character_arrives_as_it_was_typed(sshd, durable):
+    """Each on its own and in a row with what shells take for theirs, through a real login."""
+    letters = [chr(code) for code in (*range(1, 0x250), 0x2019, 0x202E, 0x1F600)]
+    arguments = [*letters, "", "-", "--", *(f"'{one}\\$({one}\"" for one in letters[:128])]
+    value = "".join(letters)
+    show = 'printf "%s\\0" "$VALUE" "$@"'
+    command = Command(words=("sh", "-c", show, "show", *arguments))
+    work = Work(command=command, environment={"VALUE": value}, durable=durable)
+    outcome, output, error = await ran(sshd.host(), work)
+    assert (outcome, error) == (Exited(0), b"")
+    assert output.decode().split("\0")[:-1] == [value, *arguments]
+
+
 async def test_a_script_runs_with_its_interpreter_arguments_and_input(sshd, user):
     """Its content travels, runs by its shebang, and leaves no file behind."""
     content = b"#!/usr/bin/env python3\nimport sys\nprint(sys.argv[1:], sys.stdin.read())\n"

@@ -3,18 +3,23 @@
 import asyncio
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import asyncssh
 import pytest
 from support.execute import ran, text
 from support.sshd import keygen
 
 from remjobs.errors import UsageError
-from remjobs.model.host import Host, SshOptions
+from remjobs.model.authentication import Authentication
+from remjobs.model.host import Host, HostKeyChecking, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
+from remjobs.model.secret import Secret
 from remjobs.transports.base import Exited, HostFailure, NeedsAnswer, SecretUse
 from remjobs.transports.ssh import SshTransport
+from remjobs.transports.ssh.config import resolve
 
 PRINT = text("echo in")
 IN = (Exited(0), b"in\n", b"")
@@ -58,7 +63,7 @@ async def test_an_unknown_host_is_refused_by_fingerprint(sshd):
     failure = await refused(with_known(sshd, ""))
     assert failure.reason is ReasonKind.HOST_KEY
     assert fingerprint(sshd.host_key) in str(failure)
-    assert f"ssh-keyscan -p {sshd.port} {sshd.address()}" in str(failure)
+    assert f"remjobs known-hosts accept -t {sshd.address()} -p {sshd.port} " in str(failure)
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])
@@ -70,7 +75,7 @@ async def test_a_changed_key_is_refused_with_both_fingerprints(sshd, tmp_path, k
     assert "CHANGED" in str(failure)
     assert fingerprint(other) in str(failure)
     assert fingerprint(sshd.host_key) in str(failure)
-    assert f"ssh-keygen -R '{label(sshd)}'" in str(failure)
+    assert str(failure).endswith(" --replace-changed")
 
 
 async def test_hashed_names_are_known(sshd):
@@ -128,6 +133,91 @@ async def test_a_certificate_of_a_known_authority_is_trusted(make_sshd, tmp_path
     stranger = keygen(tmp_path / "stranger")
     other = with_known(sshd, f"@cert-authority {label(sshd)} {public(stranger)}\n")
     assert (await refused(other)).reason is ReasonKind.HOST_KEY
+
+
+async def test_a_key_without_its_port_is_trusted_and_another_one_is_no_change(sshd, tmp_path):
+    """As ssh does: a second server of a host may well have a key of its own."""
+    bare = with_known(sshd, f"{sshd.address()} {public(sshd.host_key)}\n")
+    assert await ran(bare, PRINT) == IN
+    other = keygen(tmp_path / "other")
+    failure = await refused(with_known(sshd, f"{sshd.address()} {public(other)}\n"))
+    assert str(failure).startswith("host key unknown: ")
+    revoked = with_known(sshd, f"{bare_line(sshd)}@revoked {label(sshd)} {public(sshd.host_key)}\n")
+    assert "revoked" in str(await refused(revoked))
+
+
+def bare_line(sshd):
+    return f"{sshd.address()} {public(sshd.host_key)}\n"
+
+
+async def test_an_address_that_a_name_stands_for_is_not_the_host(sshd):
+    """What is known of an address says nothing of the name that led there."""
+    host = with_known(sshd, f"{label(sshd)} {public(sshd.host_key)}\n", name="box")
+    host = replace(host, ssh=replace(host.ssh, config_file=str(sshd.folder / "to_box")))
+    (sshd.folder / "to_box").write_text(
+        f"Host box\n  HostName {sshd.address()}\n  HostKeyAlias else\n"
+    )
+    assert str(await refused(host)).startswith("host key unknown: ")
+
+
+class _Password:
+    """Gives a password, and counts."""
+
+    given = 0
+
+    async def user(self):
+        return "u"
+
+    async def ready(self, use, question=""):
+        return True
+
+    async def secret(self, use, question, *, once=False, shared=False):
+        self.given += 1
+        return Secret("canary")
+
+    def accepted(self, use):
+        pass
+
+    def refused(self, use):
+        pass
+
+
+class _TakesPasswords(asyncssh.SSHServer):
+    def begin_auth(self, username):
+        return True
+
+    def password_auth_supported(self):
+        return True
+
+    def validate_password(self, username, password):
+        return bool(password)
+
+
+async def test_unchecked_a_host_with_another_key_gets_no_password(tmp_path):
+    """With none known it gets it: that is what was asked for."""
+    key, other = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    known = tmp_path / "known"
+    known.touch()
+    server = await asyncssh.create_server(_TakesPasswords, "127.0.0.1", 0, server_host_keys=[key])
+    port = server.sockets[0].getsockname()[1]
+    off = SshOptions(
+        config_file="none",
+        known_hosts_file=str(known),
+        host_key_checking=HostKeyChecking.OFF,
+    )
+    host = Host(name="127.0.0.1", port=port, ssh=off, authentication=Authentication.PASSWORD)
+    access = _Password()
+    session = await SshTransport(Caller()).connect(host, access)
+    assert session.login.notes == (f"host key not checked: {key.get_fingerprint()} (ssh-ed25519)",)
+    await session.close()
+    assert access.given == 1
+    public = other.export_public_key("openssh").decode()
+    known.write_text(f"[127.0.0.1]:{port} {public}")
+    with pytest.raises(HostFailure) as caught:
+        await SshTransport(Caller()).connect(host, access)
+    assert (caught.value.reason, access.given) == (ReasonKind.AUTHENTICATION, 1)
+    server.close()
+    await server.wait_closed()
 
 
 # 8: ~/.ssh/config
@@ -188,6 +278,50 @@ async def test_no_strict_checking_lets_an_unknown_key_pass(sshd, tmp_path, caplo
     assert await ran(by_config(sshd, f"Host box\n{reachable(sshd, **extra)}"), PRINT) == IN
     assert not known.exists()
     assert "the host key of box is not checked" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("block", "is_off"),
+    [
+        ("Host box\n    StrictHostKeyChecking no", True),
+        ("Host other box\n    StrictHostKeyChecking off", True),
+        ("Match originalhost box\n    StrictHostKeyChecking no", True),
+        ("Host box\n    Include {more}", True),
+        ("Host *\n    StrictHostKeyChecking no", False),
+        ("Host b?x\n    StrictHostKeyChecking no", False),
+        ("Host * !other\n    StrictHostKeyChecking no", False),
+        ("Match all\n    StrictHostKeyChecking no", False),
+        ("StrictHostKeyChecking no", False),
+        ("Include {more}", False),
+        ("Host box\n    StrictHostKeyChecking yes\nHost *\n    StrictHostKeyChecking no", False),
+    ],
+)
+def test_checking_is_off_only_where_the_config_names_the_host(tmp_path, block, is_off):
+    """A pattern leaves it strict, and that is told."""
+    more = tmp_path / "more"
+    more.write_text("StrictHostKeyChecking no\n")
+    config = tmp_path / "config"
+    config.write_text(block.format(more=more) + "\n")
+    settings = resolve(Host(name="box", ssh=SshOptions(config_file=str(config))))
+    assert (settings.checking is HostKeyChecking.OFF) == is_off
+    if not is_off:
+        assert settings.checking is HostKeyChecking.STRICT
+        assert ("is not for box alone" in "".join(settings.notes)) == (
+            "checking yes" not in block.lower()
+        )
+
+
+@pytest.mark.parametrize("name", ["-oProxyCommand=x", "a b", "a\nb"])
+def test_names_are_checked_once_more_where_they_are_used(tmp_path, name):
+    """Wherever they came from: the caller, a job that was read back, HostName."""
+    config = tmp_path / "config"
+    config.write_text(f'Host box\n    HostName "{name.splitlines()[0]}"\n')
+    by_config = Host(name="box", ssh=SshOptions(config_file=str(config)))
+    own = SshOptions(config_file="none")
+    hosts = [Host(name=name, ssh=own), Host(name="box", address=name, ssh=own)]
+    for host in [*hosts, *([by_config] if "\n" not in name else [])]:
+        with pytest.raises(HostFailure, match="is not a host name"):
+            resolve(host)
 
 
 async def test_options_without_effect_are_warned_of_once(sshd, caplog):

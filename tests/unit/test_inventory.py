@@ -107,6 +107,13 @@ def test_names_are_taken_as_they_are_written():
         ("hosts: {a: {port: 1.5}}", r"x:1: found a number \('1.5'\), expected a port"),
         ("hosts: {a: {ssh: {connect_timeout: 0}}}", "expected a number of seconds above 0"),
         ("hosts: {a: {ssh: {connect_timeout: .inf}}}", "expected a number of seconds above 0"),
+        ("hosts: {a: {ssh: {host_key_checking: no}}}", "expected one of: strict, accept-new, off"),
+        ("defaults: {ssh: {host_key_checking: off}}", "x:1: host_key_checking: off can be said of"),
+        (
+            "groups:\n  g: {hosts: [a], ssh: {host_key_checking: off}}",
+            "x:2: host_key_checking: off",
+        ),
+        ("hosts:\n  h[1-2]: {ssh: {host_key_checking: off}}", "x:2: host_key_checking: off"),
         ("groups: {all: [a]}", "x:1: 'all' is the name of every host"),
         ("hosts: [a]\ngroups: {a: [b]}", "x:2: 'a' is the name of a host"),
         ("hosts: [{a: 1}]", "x:1: found a mapping, expected a host name"),

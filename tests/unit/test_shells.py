@@ -40,6 +40,64 @@ def test_words_arrive_exactly_through_any_posix_login_shell(arguments, shell):
     assert body(done.stdout).split(b"\0")[:-1] == [word.encode() for word in arguments]
 
 
+LOGIN_SHELLS = ["sh", "bash", "dash", "mksh", "ksh93", "tcsh", "fish"]
+SHS = ["/bin/sh", "bash", "dash", "busybox sh", "mksh", "ksh93"]
+SHOW = 'printf "%s\\0" "$VALUE" "$PWD" "$@"'
+awkward = st.lists(
+    st.sampled_from(
+        ["'", '"', "\\", "$HOME", "`id`", "!", "!!", "\n", "\r", "\t", " ", "*", "~", "#"]
+    )
+    | st.sampled_from(
+        ["-n", "%s", "&", "|", ";", "(", "{", "[", "<", "=", "^", "ä", "\u2019", "\x1b"]
+    ),
+    max_size=8,
+).map("".join)
+typed = words | awkward
+
+
+@pytest.mark.parametrize("login", LOGIN_SHELLS)
+@pytest.mark.parametrize("sh", SHS)
+def test_whatever_is_typed_arrives_through_every_shell(tmp_path, login, sh):
+    """Words, arguments of a script, variables, the directory: as they were, in any mixture."""
+
+    @settings(max_examples=12, deadline=None)
+    @given(st.lists(typed, max_size=4), typed, awkward, st.booleans())
+    def holds(arguments, value, folder, as_script):
+        place = tmp_path / "d" / (folder.replace("/", "") or "plain")
+        place.mkdir(parents=True, exist_ok=True)
+        more = {"environment": {"VALUE": value}, "directory": str(place), "shell": sh}
+        if as_script:
+            script = Script(name="show", content=SHOW.encode())
+            work = Work(script=script, arguments=tuple(arguments), **more)
+        else:
+            command = Command(words=("/bin/sh", "-c", SHOW, "show", *arguments))
+            work = Work(command=command, **more)
+        launch = attached(KEY, work)
+        line = launch.command_line.replace("/bin/sh", sh, 1)
+        done = subprocess.run(
+            [login, "-c", line], input=launch.prefix, capture_output=True, check=False
+        )
+        expected = [value, str(place), *arguments]
+        assert body(done.stdout).split(b"\0")[:-1] == [word.encode() for word in expected], done
+
+    holds()
+
+
+@pytest.mark.parametrize("shell", ["tcsh", "fish"])
+def test_words_for_a_shell_of_its_own_kind_arrive_as_well(shell):
+    """Where somebody asks for it by --shell, its own way of quoting counts."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(typed, max_size=4))
+    def holds(arguments):
+        work = Work(command=Command(words=("printf", "%s\\0", "x", *arguments)), shell=shell)
+        done = run(attached(KEY, work))
+        expected = ["x", *arguments]
+        assert body(done.stdout).split(b"\0")[:-1] == [word.encode() for word in expected], done
+
+    holds()
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.binary().filter(lambda data: b"\0" not in data))
 def test_a_scripts_bytes_arrive_exactly(content):

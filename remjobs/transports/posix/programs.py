@@ -24,7 +24,7 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.record import Stream
-from remjobs.model.work import Script, Work
+from remjobs.model.work import Command, Script, Work
 from remjobs.transports.posix.channel import Launch
 from remjobs.transports.powershell import invocation as powershell
 
@@ -366,7 +366,33 @@ def _words(work: Work) -> list[str]:
     name = interpreter[0].rpartition("/")[2]
     flag = _INLINE_FLAG.get(name, "-c")
     zeroth = [name] if flag == "-c" and not name.startswith("python") else []
-    return [*interpreter, flag, work.command.display, *zeroth, *work.arguments]
+    return [*interpreter, flag, _text_for(name, work.command), *zeroth, *work.arguments]
+
+
+def _text_for(shell: str, command: Command) -> str:
+    """Return a command as a shell reads it; csh and fish quote words in ways of their own."""
+    quote = _QUOTERS.get(shell)
+    if quote is None or command.text is not None:
+        return command.display
+    return " ".join(map(quote, command.words))
+
+
+def _quote_for_csh(word: str) -> str:
+    """Quote for csh: a history mark stands outside, a line's end behind a backslash."""
+    inner = word.replace("'", "'\\''").replace("!", "'\\!'").replace("\n", "\\\n")
+    return f"'{inner}'"
+
+
+def _quote_for_fish(word: str) -> str:
+    """Quote for fish: between its single quotes a backslash is none before itself or a quote."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_QUOTERS: Final[Mapping[str, Callable[[str], str]]] = {
+    "csh": _quote_for_csh,
+    "tcsh": _quote_for_csh,
+    "fish": _quote_for_fish,
+}
 
 
 def _interpreter(work: Work) -> list[str]:

@@ -160,7 +160,7 @@ class Connector:
     def _options(
         self, host: Host, settings: Resolved, loaded: Loaded, agent: str
     ) -> dict[str, Any]:
-        known = self._trust.known(settings.known_hosts, settings.alias, settings.port)
+        known = self._trust.known(settings)
         only = settings.config.get("IdentitiesOnly")
         return {
             "options": _AsRead(settings.config),
@@ -177,7 +177,7 @@ class Connector:
             "agent_forwarding": self._agent if host.ssh.forward_agent else False,
             "preferred_auth": _preferred(host, settings),
             **self._gssapi(host, settings),
-            "known_hosts": self._trust.load(settings.known_hosts),
+            "known_hosts": known.for_asyncssh(),
             "server_host_key_algs": known.algorithms(),
             "signature_algs": "-ssh-rsa*",
             "mac_algs": settings.config.get("MACs") or "-hmac-sha1*",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Final
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication, check_for_ssh
 from remjobs.model.host import Host, check_host_name, check_user_name
+from remjobs.model.known_hosts import AcceptedKeys, ChosenKeys
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Access, Login
+from remjobs.transports.base import Access, HostKeys, Login
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
@@ -21,8 +23,10 @@ from remjobs.transports.ssh.connecting import Connector
 from remjobs.transports.ssh.hops import Hops
 from remjobs.transports.ssh.kerberos import check_gssapi
 from remjobs.transports.ssh.keys import Keys
+from remjobs.transports.ssh.known_hosts import accept
 from remjobs.transports.ssh.link import Link
 from remjobs.transports.ssh.opening import Beside, Opener
+from remjobs.transports.ssh.scan import scan
 from remjobs.transports.ssh.trust import Trust
 
 __all__ = ["SshTransport"]
@@ -36,7 +40,8 @@ class SshTransport:
     def __init__(self, caller: Caller) -> None:
         """Use the caller's agent, not that of the process we are in."""
         self._keys = Keys()
-        self._connector = Connector(caller, Trust(), self._keys)
+        self._trust = Trust()
+        self._connector = Connector(caller, self._trust, self._keys)
         self._hops = Hops(self._connector.reach)
         self._noted: set[str] = set()
 
@@ -46,6 +51,7 @@ class SshTransport:
         check_for_ssh(host.authentication, host.name)
         if host.authentication is Authentication.GSSAPI:
             check_gssapi(host.name)
+        check_host_name(host.name)
         check_host_name(host.address or host.name)
         if host.user is not None:
             check_user_name(host.user)
@@ -78,6 +84,14 @@ class SshTransport:
             Beside(opener, again),
             login=_login(link, settings, become),
         )
+
+    async def scan_keys(self, host: Host) -> HostKeys:
+        """Return the keys that a host offers, without logging in."""
+        return await scan(host, resolve(host), self._trust)
+
+    async def accept_keys(self, host: Host, chosen: ChosenKeys) -> AcceptedKeys:
+        """Keep keys that a person has accepted."""
+        return await asyncio.to_thread(accept, host, chosen)
 
     async def close(self) -> None:
         """End the connections to hosts on the way."""
@@ -115,4 +129,5 @@ def _login(link: Link, settings: Resolved, become: Become | None) -> Login:
         address=f"[{address}]:{settings.port}" if ":" in address else f"{address}:{settings.port}",
         user=connection.get_extra_info("username", ""),
         authentication=f"{method}, {become.method} to {become.user}" if become else method,
+        notes=connection.get_extra_info("notes", ()),
     )

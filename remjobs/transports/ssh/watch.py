@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 
 import asyncssh
 
+from remjobs.model.host import HostKeyChecking
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 from remjobs.transports.ssh.config import Resolved
+from remjobs.transports.ssh.known_hosts import keep
 from remjobs.transports.ssh.passwords import Passwords
-from remjobs.transports.ssh.trust import Trust, address_label
+from remjobs.transports.ssh.trust import Trust, kind
 
 __all__ = ["ConnectionWatch"]
 
@@ -27,6 +29,7 @@ class ConnectionWatch(asyncssh.SSHClient):
         self._trust = trust
         self._connection: asyncssh.SSHClientConnection | None = None
         self._connected: Callable[[], None] = _nothing
+        self._is_another = False
         self.failure: HostFailure | None = None
         """Why the host key was refused."""
 
@@ -59,12 +62,12 @@ class ConnectionWatch(asyncssh.SSHClient):
         return not self._connection.get_extra_info("server_version")
 
     async def password_auth_requested(self) -> str | None:
-        """Give the password, once."""
-        return await self._passwords.password()
+        """Give the password, once; never to a host that has shown another key than before."""
+        return None if self._is_another else await self._passwords.password()
 
     async def kbdint_auth_requested(self) -> str | None:
         """Take part, if there is anything to answer with."""
-        return "" if await self._passwords.interactive() else None
+        return "" if not self._is_another and await self._passwords.interactive() else None
 
     async def kbdint_challenge_received(
         self,
@@ -85,45 +88,73 @@ class ConnectionWatch(asyncssh.SSHClient):
         key: asyncssh.SSHKey,
     ) -> bool:
         """Decide on a key that known_hosts does not hold for this host."""
-        settings = self._settings
-        known = self._trust.known(settings.known_hosts, settings.alias, port).keys
+        known = self._trust.known(self._settings).keys
+        if self._settings.checking is HostKeyChecking.OFF:
+            self._is_another = bool(known)
+            self._note_unchecked(_both(known, key) if known else _shown(key))
+            return True
         if known:
-            self.failure = _changed(settings.alias, port, known, key)
+            self.failure = _changed(self._settings, known, key)
             return False
-        if settings.strict == "accept-new":
-            self._trust.record(settings.known_hosts, settings.alias, port, key)
-            return True
-        if settings.strict == "no":
-            return True
-        self.failure = _unknown(settings.alias, port, key)
+        if self._settings.checking is HostKeyChecking.ACCEPT_NEW:
+            return self._kept(key)
+        self.failure = _unknown(self._settings, key)
         return False
+
+    def validate_host_ca_key(
+        self,
+        host: str,
+        addr: str,
+        port: int,
+        key: asyncssh.SSHKey,
+    ) -> bool:
+        """Decide on an authority that is not trusted to vouch for this host."""
+        if self._settings.checking is HostKeyChecking.OFF:
+            self._note_unchecked(f"certificate by {_shown(key)}")
+            return True
+        msg = f"its certificate is signed by {_shown(key)}, which is not trusted for this host"
+        self.failure = HostFailure(ReasonKind.HOST_KEY, msg)
+        return False
+
+    def _note_unchecked(self, what: str) -> None:
+        assert self._connection is not None  # noqa: S101 - it is this connection's key
+        self._connection.set_extra_info(notes=(f"host key not checked: {what}",))
+
+    def _kept(self, key: asyncssh.SSHKey) -> bool:
+        """Keep a key as the host's first one."""
+        try:
+            keep(self._settings, [key], only_first=True)
+        except HostFailure as exc:
+            self.failure = exc
+        self._trust.forget()
+        return self.failure is None
 
 
 def _changed(
-    host: str,
-    port: int,
+    settings: Resolved,
     known: Sequence[asyncssh.SSHKey],
     offered: asyncssh.SSHKey,
 ) -> HostFailure:
-    old = ", ".join(f"{key.get_fingerprint()} ({_kind(key)})" for key in known)
-    label = address_label(host, port)
     return HostFailure(
         ReasonKind.HOST_KEY,
-        f"host key CHANGED: known {old}, offered {offered.get_fingerprint()} ({_kind(offered)}); "
-        f"if that is expected: ssh-keygen -R '{label}', then accept the new key",
+        f"host key CHANGED: {_both(known, offered)}; "
+        f"if that is expected: {settings.accept_command} --replace-changed",
     )
 
 
-def _unknown(host: str, port: int, key: asyncssh.SSHKey) -> HostFailure:
+def _unknown(settings: Resolved, key: asyncssh.SSHKey) -> HostFailure:
     return HostFailure(
         ReasonKind.HOST_KEY,
-        f"host key unknown: {key.get_fingerprint()} ({_kind(key)}); if that is its key: "
-        f"ssh-keyscan -p {port} {host} >> ~/.ssh/known_hosts",
+        f"host key unknown: {_shown(key)}; if that is its key: {settings.accept_command}",
     )
 
 
-def _kind(key: asyncssh.SSHKey) -> str:
-    return key.get_algorithm()
+def _both(known: Sequence[asyncssh.SSHKey], offered: asyncssh.SSHKey) -> str:
+    return f"known {', '.join(map(_shown, known))}, offered {_shown(offered)}"
+
+
+def _shown(key: asyncssh.SSHKey) -> str:
+    return f"{key.get_fingerprint()} ({kind(key)})"
 
 
 def _nothing() -> None:
