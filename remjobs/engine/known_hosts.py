@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 
 from remjobs.engine.errand import on_each
-from remjobs.engine.ways import Ways
+from remjobs.engine.ways import Ways, closing
 from remjobs.errors import UsageError
 from remjobs.inventory.select import Selection
 from remjobs.model.host import Host, HostKeyChecking
