@@ -117,9 +117,17 @@ def targets_of(
         include=tuple(include),
         exclude=tuple(exclude or ()),
         inventories=tuple(inventory or ()),
-        standard_input=read_input().decode() if "-" in include else None,
+        standard_input=_read_names() if "-" in include else None,
         allow_duplicates=allow_duplicates,
     )
+
+
+def _read_names() -> str:
+    try:
+        return read_input().decode()
+    except UnicodeDecodeError as exc:
+        msg = "-t -: standard input is not UTF-8 text; write one host a line"
+        raise UsageError(msg) from exc
 
 
 def connection_of(

@@ -15,7 +15,7 @@ from remjobs.model.job import JobType
 from remjobs.model.pace import Pace
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
-from remjobs.model.work import Work
+from remjobs.model.work import Work, check_text
 
 _LAST_PORT: Final = 65535
 
@@ -132,6 +132,7 @@ class StartRequest:
         if self.name is not None and not self.name.strip():
             msg = "the job's name is empty"
             raise UsageError(msg)
+        check_text("the job's name", self.name or "")
         check_local_user(self.credential, self.targets)
 
 

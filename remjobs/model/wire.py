@@ -7,6 +7,7 @@ Keys are snake_case and stable. Times are RFC 3339 in UTC. A record's bytes are
 from __future__ import annotations
 
 import base64
+import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -33,8 +34,16 @@ T = TypeVar("T")
 
 
 def dumps(value: object) -> bytes:
-    """Encode any of our values, or lists and mappings of them, as JSON."""
-    return msgspec.json.encode(value)
+    """Encode any of our values, or lists and mappings of them, as JSON.
+
+    Raises:
+        UsageError: A text in it is not Unicode: bytes from a command line, say.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError as exc:
+        msg = f"{reprlib.repr(exc.object)} is not UTF-8 text"
+        raise UsageError(msg) from exc
 
 
 def parse(data: bytes) -> Any:

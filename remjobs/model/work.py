@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ __all__ = [
     "Command",
     "Script",
     "Work",
+    "check_text",
 ]
 
 DEFAULT_OUTPUT_LIMIT: Final = 64 * 1024 * 1024
@@ -34,6 +36,17 @@ _LEASE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def check_text(what: str, text: str) -> None:
+    """Refuse bytes that were no text where they came from: they cannot be passed on as they are.
+
+    Raises:
+        UsageError: The text holds what stands for bytes that are not UTF-8 (PEP 383).
+    """
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        msg = f"{what} is not UTF-8 text: {reprlib.repr(text)}"
+        raise UsageError(msg)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A command line, either text for the shell or words to be passed exactly."""
@@ -49,6 +62,7 @@ class Command:
         if "\0" in self.display:
             msg = "a command cannot hold a NUL byte"
             raise UsageError(msg)
+        check_text("the command", self.display)
 
     @property
     def display(self) -> str:
@@ -124,12 +138,16 @@ class Work:
             if "\0" in value:
                 msg = f"the value of {name} cannot hold a NUL byte"
                 raise UsageError(msg)
+            check_text(f"the value of {name}", value)
         if any("\0" in argument for argument in self.arguments):
             msg = "an argument cannot hold a NUL byte"
             raise UsageError(msg)
         if self.initialization is not None and "\0" in self.initialization:
             msg = "the initialization cannot hold a NUL byte"
             raise UsageError(msg)
+        for argument in self.arguments:
+            check_text("an argument", argument)
+        check_text("the initialization", self.initialization or "")
         self._check_ways()
 
     def _check_ways(self) -> None:

@@ -11,6 +11,8 @@ from support.cli import Cli
 from support.disk import fill
 from support.sshd import need_root, wait_for
 
+NO_TEXT = os.fsdecode(b"h\xff")
+"""A word with a byte in it that is not UTF-8."""
 ONE_LINE = [
     (["start"], 2, "what shall run?"),
     (["start", "--command", "a", "b"], 2, "--command or a command's words, not both"),
@@ -19,6 +21,14 @@ ONE_LINE = [
     (["start", "--script", "a*.sh"], 2, "use --literal-script"),
     (["start", "--literal-script", "a*.sh"], 2, "a*.sh: cannot read the script"),
     (["start", "--script", "/bin/true"], 2, "/bin/true holds NUL bytes"),
+    (["start", "--", "echo", NO_TEXT], 2, 'the command is not UTF-8 text: "echo'),
+    (["run", "--in-process", "--command", NO_TEXT], 2, "the command is not UTF-8 text"),
+    (["start", "--command", "a", "--arg", NO_TEXT], 2, "an argument is not UTF-8 text"),
+    (["start", "--env", f"A={NO_TEXT}", "--", "a"], 2, "the value of A is not UTF-8 text"),
+    (["start", "--init", NO_TEXT, "--", "a"], 2, "the initialization is not UTF-8 text"),
+    (["start", "--name", NO_TEXT, "--", "a"], 2, "the job's name is not UTF-8 text"),
+    (["start", "-t", NO_TEXT, "--", "a"], 2, "'h\\udcff' is not UTF-8 text"),
+    (["get", NO_TEXT], 2, "'h\\udcff' is not UTF-8 text"),
     (["start", "-f", "0", "--", "true"], 2, "throttle limit 0 is not 1 or more"),
     (["start", "--name", " ", "--", "true"], 2, "name is empty"),
     (["start", "--input", "nosuch", "--", "cat"], 2, "nosuch: cannot read the input"),
@@ -79,6 +89,22 @@ def test_one_line_the_right_code_and_no_job(shared_cli, words, code, message):
     assert done.err.startswith("remjobs: ")
     assert done.err.count("\n") == 1
     assert shared_cli("list", "--json").json == []
+
+
+def test_an_initialization_in_a_file_is_text(shared_cli):
+    """A long one is not shown whole."""
+    (shared_cli.cwd / "init").write_bytes(b"echo \xff\n" * 1000)
+    done = shared_cli("start", "--init-file", "init", "--", "true")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith("remjobs: the initialization is not UTF-8 text: 'echo")
+    assert len(done.err) < 100
+
+
+def test_names_on_standard_input_are_text(shared_cli):
+    """Else there is no telling which hosts are meant."""
+    done = shared_cli("start", "-t", "-", "--", "true", stdin=b"h1\n\xff\xfe\n")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "remjobs: -t -: standard input is not UTF-8 text; write one host a line\n"
 
 
 INVENTORIES = [
