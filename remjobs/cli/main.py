@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any, Final, NoReturn, cast
+
 import typer
 
 from remjobs import __version__
 from remjobs.cli import (
     answer,
+    boundary,
     controller,
     definition,
     demo,
@@ -26,8 +29,12 @@ from remjobs.cli import (
     wait,
 )
 from remjobs.cli.optional_value import OptionalValues
+from remjobs.model.exits import ExitCode
 
 __all__ = ["main"]
+
+# typer keeps the parser's classes to itself, but for this one's base.
+_UsageError: Final = cast("type[Exception]", typer.BadParameter.__base__)
 
 app = typer.Typer(
     name="remjobs",
@@ -80,4 +87,19 @@ def options(
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        raise SystemExit(app(prog_name="remjobs", standalone_mode=False))
+    except _UsageError as exc:
+        _refuse(exc)
+
+
+def _refuse(exc: Any) -> NoReturn:
+    """Say in one line what the parser does not take; a help text is shown as it is."""
+    message = exc.format_message()
+    if "\n" in message:
+        exc.show()
+    else:
+        said = message[:1].lower() + message[1:].rstrip(".")
+        verb = exc.ctx.command_path if exc.ctx is not None else "remjobs"
+        boundary.complain(f"{said}; see `{verb} --help`")
+    raise SystemExit(int(ExitCode.USAGE))

@@ -67,6 +67,13 @@ ONE_LINE = [
     (["receive", "x", "--stream", "Stdout"], 2, "no stream 'Stdout'; there are: Output"),
     (["receive", "x", "--keep", "--wait"], 2, "--keep and --wait do not go together"),
     (["receive", "x", "--events"], 2, "--events needs --wait"),
+    (["list", "--nosuch"], 2, "no such option: --nosuch; see `remjobs list --help`"),
+    (["lisst"], 2, "no such command 'lisst'"),
+    (["definition", "start", "d", "--arg", "x"], 2, "no such option: --arg"),
+    (["receive", "--wait"], 2, "missing argument 'JOB...'; see `remjobs receive --help`"),
+    (["wait", "1", "--timeout", "soon"], 2, "invalid value for '--timeout': 'soon' is not"),
+    (["receive", "1", "--output", "html"], 2, "'html' is not one of 'text', 'fold',"),
+    (["start", "-f"], 2, "option '-f' requires an argument; see `remjobs --help`"),
     (["controller", "logs", "-n", "0"], 2, "--lines 0"),
 ]
 
