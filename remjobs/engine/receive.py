@@ -98,7 +98,7 @@ class Receiver:
                 yield event
 
     async def _live(self, run: JobRun | None, seen: int, after: int) -> AsyncIterator[Event]:
-        """Yield what comes, in order of arrival, until the job has settled.
+        """Yield what comes, in order of arrival, until the job (the child) has settled.
 
         What has changed is looked at before the records are read, and told
         after them: a child's end comes after its last record.
@@ -106,7 +106,7 @@ class Receiver:
         engine, job_id = self._engine, self._job_id
         while True:
             version = engine.hub.version(job_id)
-            settled = await engine.has_settled(job_id)
+            settled = await engine.has_settled(job_id, child_id=self._child_id)
             changes = run.changes[seen:] if run is not None else []
             seen += len(changes)
             async for record in self._page_through(after=after):

@@ -123,6 +123,34 @@ def test_since_is_a_look(cli):
     assert cli.ok("receive", job) == "x\n"
 
 
+def test_local_jobs_have_no_label_however_many_there_are(cli, sshd):
+    """Nor has one host in several jobs; where hosts differ, each line is told by its own."""
+    for word in ("one", "two"):
+        cli.ok("start", "--", "echo", word)
+        cli.ok("start", *sshd.options_for_cli(), "-t", "127.0.1.1", "--", "echo", word)
+    cli.ok("wait", "Job*")
+    assert cli.ok("receive", "1", "5", "--keep") == "one\ntwo\n"
+    assert cli.ok("receive", "3", "7", "--keep") == "one\ntwo\n"
+    assert cli.ok("receive", "1", "3") == "localhost: one\n127.0.1.1: one\n"
+
+
+def test_a_receive_of_what_is_suspended_says_so(cli):
+    """It ends, since that may stay so for ever, and with 1; so does a run."""
+    job = cli.ok("start", "--command", "echo a; exec sleep 60").strip()
+    wait_for(lambda: cli.ok("receive", job, "--keep"), "it has begun")
+    cli.ok("suspend", job)
+    done = cli("receive", job, "--wait")
+    assert (done.code, done.out) == (1, "a\n")
+    assert done.err == f"remjobs: job {job} is Suspended and may stay so\n"
+    cli.ok("stop", job)
+    process = cli.begin("run", "--", "sleep", "60")
+    wait_for(lambda: cli("get", "3", "--json").out.count('"Running"') > 2, "it runs")
+    cli.ok("suspend", "3")
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, "remjobs: job 3 is Suspended and may stay so\n")
+    cli.ok("stop", "3")
+
+
 def host_states(cli, job):
     return {c["host"]: c["state"] for c in cli("get", job, "--json").json["children"]}
 

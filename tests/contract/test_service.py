@@ -502,6 +502,17 @@ async def test_each_change_of_state_is_told_when_asked(lab):
     assert [item for item in failures if item[1] != "record"] == [("never", "Failed")]
 
 
+async def test_a_child_is_followed_to_its_own_end(lab):
+    """Its job goes on; what it sent is there, and how it ended."""
+    lab.fleet.behaviour("a").output, lab.fleet.behaviour("a").outcome = [(OUT, b"x")], Exited(3)
+    lab.fleet.behaviour("b").gate = asyncio.Event()
+    job = await lab.start("a", "b")
+    async with asyncio.timeout(10):
+        assert await lab.received(job.children[0].id, wait=True) == (b"x", ["a"])
+        assert (await lab.jobs.get(job))[0].state is S.RUNNING
+        assert await lab.received(job.children[0].id, wait=True) == (b"", ["a"])
+
+
 # Looking
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from remjobs.cli.boundary import complain
 from remjobs.cli.render.forms import Printer
 from remjobs.cli.render.progress import Progress
 from remjobs.cli.render.text import escape
-from remjobs.model.job import Child
+from remjobs.model.job import Child, Job
 from remjobs.model.record import Record
+from remjobs.model.state import JobState
 from remjobs.service import Event
 
-__all__ = ["show", "tell"]
+__all__ = ["show", "tell", "tell_unfinished"]
 
 
 async def show(
@@ -40,3 +41,15 @@ def tell(child: Child) -> None:
         why = child.reason.message.removeprefix(f"{child.host}: ")
         reason = f" ({child.reason.kind}): {why}"
     complain(escape(f"{child.host}: {child.state}{reason}"))
+
+
+def tell_unfinished(items: Iterable[Job | Child]) -> None:
+    """Say on standard error what waits for a person, and may do so for ever."""
+    for item in items:
+        if item.state not in {JobState.SUSPENDED, JobState.BLOCKED}:
+            continue
+        complain(f"job {item.id} is {item.state} and may stay so")
+        children = (item.children or ()) if isinstance(item, Job) else (item,)
+        for child in children:
+            if child.state is JobState.BLOCKED:
+                complain(escape(f"{child.host}: {child.status_message}"))

@@ -222,7 +222,8 @@ def _chosen(showing: Showing, items: Sequence[Job | Child]) -> Printer:
     match showing.form:
         case OutputForm.TEXT:
             width = max((len(child.host) for child in children), default=0)
-            return _Lines(label_width=width if len(children) > 1 else None, raw=showing.raw)
+            told_apart = _has_several(items) or len({child.host for child in children}) > 1
+            return _Lines(label_width=width if told_apart else None, raw=showing.raw)
         case OutputForm.FOLD:
             return _Fold(children, showing)
         case OutputForm.TABLE:
@@ -235,6 +236,11 @@ def _chosen(showing: Showing, items: Sequence[Job | Child]) -> Printer:
             return _JsonLines(items)
         case OutputForm.QUIET:
             return _Quiet()
+
+
+def _has_several(items: Sequence[Job | Child]) -> bool:
+    """Whether one of these is a job on several hosts, be it the same one twice."""
+    return any(isinstance(item, Job) and len(item.children or ()) > 1 for item in items)
 
 
 def _as_it_is(result: Result) -> Result:
