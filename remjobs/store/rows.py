@@ -42,6 +42,8 @@ class Group:
     has_more: bool
     reason: Reason | None
     """That of the first of them."""
+    reasons: int
+    """How many different ones there are."""
 
 
 def seconds(time: datetime | None) -> float | None:
@@ -182,6 +184,7 @@ def _group(state: JobState, members: list[Child]) -> Group:
         end=max(ends, default=None),
         has_more=any(child.has_more_data for child in members),
         reason=members[0].reason,
+        reasons=len({child.reason.message for child in members if child.reason is not None}),
     )
 
 
@@ -229,6 +232,7 @@ def _parent_reason(state: JobState, groups: list[Group]) -> Reason | None:
         if group.state is state and group.reason is not None:
             if total == 1:
                 return group.reason
-            message = f"{group.count} of {total}: {group.reason.message}"
+            first = ", the first" if group.reasons > 1 else ""
+            message = f"{group.count} of {total}{first}: {group.reason.message}"
             return Reason(kind=group.reason.kind, message=message)
     return None

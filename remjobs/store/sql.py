@@ -47,7 +47,11 @@ T = TypeVar("T")
 
 _READERS: Final = 4
 _CATALOG: Final = 0
-_WITH_REASON: Final = (JobState.FAILED.value, JobState.DISCONNECTED.value)
+_WITH_REASON: Final = (
+    JobState.FAILED.value,
+    JobState.DISCONNECTED.value,
+    JobState.STOPPED.value,
+)
 _FINAL_NAMES: Final = sorted(state.value for state in FINAL)
 
 
@@ -377,6 +381,7 @@ def _jobs(connection: Connection) -> tuple[Job, ...]:
             func.max(c.end_time).label("end"),
             func.max(c.has_more).label("more"),
             func.min(c.id).label("first"),
+            func.count(c.reason_message.distinct()).label("reasons"),
         ).group_by(c.job_id, c.state),
     ).all()
     firsts = connection.execute(
@@ -394,6 +399,7 @@ def _jobs(connection: Connection) -> tuple[Job, ...]:
             end=row.end,
             has_more=bool(row.more),
             reason=reasons.get(row.first),
+            reasons=row.reasons,
         )
         groups.setdefault(row.job_id, []).append(group)
     rows = connection.execute(select(jobs).order_by(jobs.c.id))

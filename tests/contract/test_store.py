@@ -165,6 +165,29 @@ async def test_parents_are_added_up_from_their_children(store):
     assert listed.reason == Reason(kind=ReasonKind.EXIT, message="1 of 3: exit code 3")
 
 
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        (["exit", "exit"], "2 of 3: m exit"),
+        (["exit", "lost"], "2 of 3, the first: m exit"),
+        (["exit", "exit", "signal"], "3 of 3, the first: m exit"),
+        (["halted"], "1 of 3: m halted"),
+        ([None, "timeout"], None),
+    ],
+)
+async def test_a_parents_reason_claims_no_more_than_is_so(store, kinds, message):
+    """Where children failed for different reasons it says that it tells the first one's."""
+    children = [entry.child for entry in (await store.add(new_job()))[0].entries]
+    state = JobState.STOPPED if message is None or "halted" in message else JobState.FAILED
+    for child, kind in zip(children, [*kinds, "", ""], strict=False):
+        why = Reason(kind=ReasonKind(kind), message=f"m {kind}") if kind else None
+        how = JobState.COMPLETED if kind == "" else state
+        await store.save([ended(child, how, reason=why)])
+    listed, shown = (await store.jobs())[0], await store.job(1)
+    assert listed == replace(shown, children=None)
+    assert (listed.reason and listed.reason.message) == message
+
+
 async def test_unfinished_names_jobs_with_a_child_that_is_not_final(store):
     """What a restart has to look at, and nothing else."""
     for _ in range(2):
