@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from getpass import getpass
+from typing import Final
 
 from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
@@ -19,6 +20,9 @@ from remjobs.service import JobService
 
 __all__ = ["answer", "answer_at_once", "blocked"]
 
+_MAY_ASK: Final = frozenset({JobState.BLOCKED, JobState.DISCONNECTED})
+"""What was lost may be looked for only with an answer."""
+
 
 def answer(jobs: SomeSelectors, json: Json = False) -> None:
     """Answer what Blocked jobs ask: typed without echo, or the first line of standard input."""
@@ -27,19 +31,26 @@ def answer(jobs: SomeSelectors, json: Json = False) -> None:
 
 async def _answer(selectors: list[str], *, json: bool) -> None:
     service = client()
-    questions = {_question(child) for child in await blocked(service, selectors)}
-    secret = _ask(", ".join(sorted(questions)) or "answer")
+    children = await _children(service, selectors)
+    questions = {_question(child) for child in children if child.state is JobState.BLOCKED}
+    asks = any(child.state in _MAY_ASK for child in children)
+    # What nothing waits for is not asked; the service says so.
+    secret = _ask(", ".join(sorted(questions)) or "answer") if asks else Secret("")
     await show_jobs(service.answer(selectors, secret, read_caller()), json=json)
 
 
-async def blocked(service: JobService, selectors: Sequence[str]) -> list[Child]:
-    """Return the children of these jobs that wait for an answer."""
+async def _children(service: JobService, selectors: Sequence[str]) -> list[Child]:
     found = await service.get(JobQuery(selectors=tuple(selectors)))
-    children = [
+    return [
         child
         for item in found
         for child in ((item.children or ()) if isinstance(item, Job) else (item,))
     ]
+
+
+async def blocked(service: JobService, selectors: Sequence[str]) -> list[Child]:
+    """Return the children of these jobs that wait for an answer."""
+    children = await _children(service, selectors)
     return [child for child in children if child.state is JobState.BLOCKED]
 
 

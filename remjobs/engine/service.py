@@ -227,16 +227,16 @@ class EngineService:
     async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
         """Return parents with children, or the children that were named."""
         hits = await self._select(query.selectors)
-        whole = {job.id: job for job in await self._jobs(_parents(hits))}
-        named = [whole[hit.job_id] for hit in hits if hit.child_id is None]
-        parents = {job.id: job for job in with_children_kept(kept(named, query), query)}
+        whole = await self._jobs(_parents(hits))
+        parents = {job.id: job for job in kept(whole, query)}
+        narrowed = {job.id: job for job in with_children_kept(parents.values(), query)}
         found: list[Job | Child] = []
         for hit in hits:
-            if hit.child_id is not None:
-                children = whole[hit.job_id].children or ()
-                found += [child for child in children if child.id == hit.child_id]
-            elif hit.job_id in parents:
-                found.append(parents[hit.job_id])
+            job = narrowed.get(hit.job_id)
+            if job is not None and hit.child_id is None:
+                found.append(job)
+            elif job is not None:
+                found += [child for child in job.children or () if child.id == hit.child_id]
         return tuple(found)
 
     async def receive(
@@ -322,6 +322,8 @@ class EngineService:
     ) -> tuple[Job, ...]:
         """Give what Blocked children of these jobs wait for."""
         hits = await self._chosen(selectors)
+        if not hits:
+            return ()
         ids = _parents(hits)
         chosen = {hit.child_id for hit in hits} - {None}
         whole = {hit.job_id for hit in hits if hit.child_id is None}

@@ -151,6 +151,26 @@ def test_a_receive_of_what_is_suspended_says_so(cli):
     cli.ok("stop", "3")
 
 
+def test_a_glob_that_matches_nothing_is_silent(cli):
+    """For every verb that takes several jobs; one that takes one says that there is none."""
+    cli.ok("start", "--name", "there", "--", "true")
+    verbs = ["get", "list", "receive", "wait", "stop", "suspend", "resume", "remove", "answer"]
+    for verb, *more in [*([verb] for verb in verbs), ["set", "-f", "2"], ["receive", "--wait"]]:
+        done = cli(verb, "x*", *more)
+        assert (verb, done.code, done.err) == (verb, 0, "")
+        assert done.out.splitlines()[1:] == []
+    assert cli("get", "x*", "--json").json == cli("list", "x*", "--json").json == []
+    none = cli("retry", "x*")
+    assert (none.code, none.err) == (2, "remjobs: 'x*' names 0 jobs; name one\n")
+
+
+def test_nothing_is_asked_for_what_does_not_wait(cli):
+    """No answer is typed in vain."""
+    cli.ok("run", "--", "true")
+    done = cli("answer", "1")
+    assert (done.code, done.err) == (2, "remjobs: nothing of job 1 waits for an answer\n")
+
+
 def host_states(cli, job):
     return {c["host"]: c["state"] for c in cli("get", job, "--json").json["children"]}
 

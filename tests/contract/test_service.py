@@ -527,6 +527,26 @@ async def test_a_childs_id_finds_it_in_lists_too(lab):
     assert [found.id for found in await lab.jobs.get(states=frozenset({OK}))] == [job.id]
 
 
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        ({}, [2, 1]),
+        ({"states": frozenset({S.FAILED})}, [2, 1]),
+        ({"states": frozenset({OK})}, []),
+        ({"newest": 1}, [2, 1]),
+        ({"command": "no*"}, []),
+        ({"child_states": frozenset({S.FAILED})}, [1]),
+        ({"child_states": frozenset({OK})}, [2, 1]),
+    ],
+)
+async def test_filters_keep_children_that_are_named_by_their_job(lab, filters, ids):
+    """As in a list; states of children are their own."""
+    lab.fleet.behaviour("b").outcome = Exited(3)
+    job = await lab.start("a", "b")
+    await lab.jobs.wait(job, timeout=10)
+    assert [item.id for item in await lab.jobs.get(2, 1, **filters)] == ids
+
+
 async def test_a_job_with_many_children_is_listed_without_them(lab, monkeypatch):
     """2,000 hosts are one line, folded; no child is looked at to name the job."""
     hosts = [lab.fleet.host(f"web{number:04}") for number in range(1, 2001)]

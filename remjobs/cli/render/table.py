@@ -129,10 +129,11 @@ def _of_job(job: Job) -> list[tuple[str, str]]:
 
 
 def _ids(children: Sequence[Child]) -> str:
-    """Return the ids of children, which follow one another."""
-    if len(children) <= 1:
-        return "".join(str(child.id) for child in children)
-    return f"{children[0].id}-{children[-1].id}"
+    """Return the ids of children: a range where they follow one another."""
+    ids = [child.id for child in children]
+    if len(ids) > 1 and ids == list(range(ids[0], ids[0] + len(ids))):
+        return f"{ids[0]}-{ids[-1]}"
+    return ",".join(map(str, ids))
 
 
 def _place(item: Job | Child) -> str:
