@@ -13,7 +13,7 @@ from remjobs.engine.clean import clean
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
-from remjobs.engine.parts import by_job, on_hosts, shown
+from remjobs.engine.parts import by_job, on_hosts, shown, with_streams
 from remjobs.engine.ping import ping
 from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
@@ -228,7 +228,9 @@ class EngineService:
         """Return parents with children, or the children that were named."""
         hits = await self._select(query.selectors)
         whole = await self._jobs(_parents(hits))
-        parents = {job.id: job for job in kept(whole, query)}
+        parents = {
+            job.id: await with_streams(self._engine.store, job) for job in kept(whole, query)
+        }
         narrowed = {job.id: job for job in with_children_kept(parents.values(), query)}
         found: list[Job | Child] = []
         for hit in hits:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from remjobs.model.record import Stream
 from remjobs.model.state import FINAL, JobState
 
 __all__ = ["NOT_REACHED", "Child", "Job", "JobType", "Reason", "ReasonKind"]
@@ -93,6 +94,10 @@ class Child:
     end_time: datetime | None = None
     sought_until: datetime | None = None
     """While Disconnected: until when its host is tried again; None when it is not."""
+    throttle_limit: int = 32
+    """As its parent's."""
+    streams: Mapping[Stream, int] | None = field(default=None, compare=False)
+    """Bytes that are kept of each stream that has any; None where ``get`` was not asked."""
 
     @property
     def is_final(self) -> bool:
@@ -129,6 +134,8 @@ class Job:
     """In inventory order; None where only the parent was asked for."""
     warnings: tuple[str, ...] = ()
     """What was noticed while the job was started, for the one who started it."""
+    streams: Mapping[Stream, int] | None = field(default=None, compare=False)
+    """Bytes that are kept of each stream, over all children; None as in a child."""
 
     @property
     def is_final(self) -> bool:

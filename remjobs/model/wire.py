@@ -87,8 +87,11 @@ def _trigger(into: type, value: Any) -> object:
 
 
 def child_json(child: Child) -> dict[str, Any]:
-    """Return a child as ``get --json`` shows it; as of any job there is a ``location``."""
-    return dict(msgspec.to_builtins(child)) | {"location": child.host}
+    """Return a child as ``get --json`` shows it: with what any job has, but for children."""
+    shown = dict(msgspec.to_builtins(child))
+    if child.streams is None:
+        del shown["streams"]
+    return shown | {"location": child.host, "counts": {child.state.value: 1}}
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -100,6 +103,8 @@ def job_json(job: Job) -> dict[str, Any]:
         shown["children"] = [child_json(child) for child in job.children]
     if not job.warnings:
         del shown["warnings"]
+    if job.streams is None:
+        del shown["streams"]
     return shown
 
 

@@ -162,6 +162,10 @@ class Store(Protocol):
         """Return where each stream of a child goes on behind what is stored (bytes)."""
         ...
 
+    async def sizes(self, job_id: int) -> Mapping[int, Mapping[Stream, int]]:
+        """Return how many bytes of each stream are kept, for each child that has any."""
+        ...
+
     async def save(self, children: Sequence[Child]) -> None:
         """Write children as they are now. Waits while the disk is full."""
         ...

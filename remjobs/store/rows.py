@@ -145,6 +145,7 @@ def child_of(row: Row[Any], job: Row[Any]) -> Child:
         begin_time=moment(row.begin_time),
         end_time=moment(row.end_time),
         sought_until=moment(row.sought_until),
+        throttle_limit=job.throttle_limit,
     )
 
 

@@ -145,6 +145,13 @@ class SqlStore:
         ask = partial(self._outputs.offsets, child.parent_id, child.id)
         return {Stream(stream): behind for stream, behind in (await self._in_reader(ask)).items()}
 
+    async def sizes(self, job_id: int) -> Mapping[int, Mapping[Stream, int]]:
+        """Return how many bytes of each stream are kept, for each child that has any."""
+        found: dict[int, dict[Stream, int]] = {}
+        for child, stream, size in await self._in_reader(partial(self._outputs.sizes, job_id)):
+            found.setdefault(child, {})[Stream(stream)] = size
+        return found
+
     async def save(self, children: Sequence[Child]) -> None:
         """Write children as they are now."""
         await self._writer.write(_CATALOG, partial(self._save, tuple(children)))

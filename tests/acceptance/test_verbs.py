@@ -285,7 +285,8 @@ def test_each_removal_is_answered_for_on_its_own(cli):
 
 def test_every_property_is_shown(cli):
     """Those of a job and of a child, empty ones too, one a line."""
-    job = cli("start", "--name", "n", "--command", "printf x\nexit 3").out.strip()
+    work = "printf x\necho err >&2\nexit 3"
+    job = cli("start", "--name", "n", "--command", work).out.strip()
     cli("wait", job)
 
     def shown(*words):
@@ -294,13 +295,14 @@ def test_every_property_is_shown(cli):
 
     common = {
         *("Id", "InstanceId", "Name", "PSJobTypeName", "State", "HasMoreData", "Location"),
-        *("Command", "StatusMessage", "JobStateInfo", "PSBeginTime", "PSEndTime"),
+        *("Command", "StatusMessage", "JobStateInfo", "PSBeginTime", "PSEndTime", "Streams"),
     }
     parent, child = shown(job), shown("2")
     assert common | {"ChildJobs", "ThrottleLimit"} <= set(parent)
     assert (parent["ChildJobs"], parent["StatusMessage"]) == ("2: 1 Failed", "")
     own = {"Transport", "ExitCode", "Signal", "Attempt", "ParentId"}
-    assert set(child) - {"exit 3"} == common | own
+    assert set(child) - {"exit 3", "echo err >&2"} == common | own
+    assert child["Streams"] == parent["Streams"] == "Output 1 byte, Error 4 bytes"
     assert (child["ExitCode"], child["Attempt"], child["Location"]) == ("3", "1", "localhost")
     assert child["JobStateInfo"] == "Failed (exit): exit code 3"
 
@@ -313,15 +315,17 @@ def test_json_has_every_key_of_jobs_children_and_records(cli):
     assert cli("get", "--json").json == cli("get", "--state", "failed", "--json").json == [one]
     [listed] = cli("list", "--json").json
     assert "children" not in listed
-    assert listed == {key: value for key, value in one.items() if key != "children"}
+    assert listed == {k: v for k, v in one.items() if k not in {"children", "streams"}}
+    assert one["streams"] == one["children"][0]["streams"] == {"Output": 2}
     keys = {
         *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "location"),
-        *("command", "status_message", "begin_time", "end_time"),
+        *("command", "status_message", "begin_time", "end_time", "throttle_limit", "counts"),
     }
-    assert set(listed) == keys | {"throttle_limit", "counts", "retry_of", "definition"}
+    assert set(listed) == keys | {"retry_of", "definition"}
     [child] = one["children"]
     own = {"parent_id", "host", "transport", "exit_code", "signal", "attempt", "sought_until"}
-    own |= {"address"}
+    own |= {"address", "streams"}
+    assert (child["throttle_limit"], child["counts"]) == (32, {"Failed": 1})
     assert set(child) == keys | own
     assert (child["location"], child["type"]) == ("localhost", "BackgroundJob")
     assert child["reason"] == {"kind": "exit", "message": "exit code 3"}

@@ -516,6 +516,22 @@ async def test_a_child_is_followed_to_its_own_end(lab):
 # Looking
 
 
+async def test_what_is_kept_of_each_stream_is_shown(lab):
+    """All seven, in their order, for the job and each child, received or not; not in a list."""
+    pieces = [(stream, b"x" * size) for size, stream in enumerate(Stream, 1)]
+    lab.fleet.behaviour("a").output = pieces
+    lab.fleet.behaviour("b").output = [(OUT, b"y")]
+    job = await lab.start("a", "b", "c")
+    await lab.jobs.wait(job, timeout=10)
+    await lab.received(job)
+    [found] = await lab.jobs.get(job)
+    of_a = {stream: size for size, stream in enumerate(Stream, 1)}
+    assert [child.streams for child in found.children] == [of_a, {OUT: 1}, {}]
+    assert list(found.streams.items()) == [(OUT, 2), *list(of_a.items())[1:]]
+    assert (await lab.child(job.children[1].id)).streams == {OUT: 1}
+    assert [job.streams for job in await lab.jobs.list()] == [None]
+
+
 async def test_a_childs_id_finds_it_in_lists_too(lab):
     """Below its job, and without the others."""
     job = await lab.start("a", "b")

@@ -222,6 +222,15 @@ async def test_records_come_back_in_order_with_host_and_bytes(store):
     assert await store.last(1) == records[-1].seq
 
 
+async def test_what_is_kept_of_each_stream_is_known(store):
+    """In bytes, for the children that have any; a piece that comes twice counts once."""
+    await store.add(new_job())
+    assert await store.sizes(1) == {}
+    await store.append(1, [piece(2, b"a\xff\0"), piece(3, b"b"), piece(2, b"c", 3)])
+    await store.append(1, [piece(2, b"c", 3), piece(2, b"e", 0, ERR), piece(4, b"")])
+    assert await store.sizes(1) == {2: {OUT: 4, ERR: 1}, 3: {OUT: 1}}
+
+
 async def test_pages_end_at_about_a_mebibyte(store):
     """A reader never holds much, however large the records."""
     await store.add(new_job())

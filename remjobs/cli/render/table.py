@@ -112,9 +112,18 @@ def _details(item: Job | Child) -> list[tuple[str, str]]:
         ("JobStateInfo", _state_info(item)),
         ("PSBeginTime", local_time(item.begin_time)),
         ("PSEndTime", local_time(item.end_time)),
+        ("Streams", ", ".join(f"{name} {_size(size)}" for name, size in _streams(item))),
         *own,
     ]
     return [(name, value) for name, value in properties if value or name not in _IF_ANY]
+
+
+def _streams(item: Job | Child) -> Sequence[tuple[str, int]]:
+    return [(stream.value, size) for stream, size in (item.streams or {}).items()]
+
+
+def _size(size: int) -> str:
+    return f"{size:,} byte" + ("" if size == 1 else "s")
 
 
 def _of_job(job: Job) -> list[tuple[str, str]]:
