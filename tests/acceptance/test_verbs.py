@@ -171,6 +171,21 @@ def test_nothing_is_asked_for_what_does_not_wait(cli):
     assert (done.code, done.err) == (2, "remjobs: nothing of job 1 waits for an answer\n")
 
 
+def test_two_receivers_at_once_share_the_output(cli, sshd):
+    """Both follow to the end: each line comes to one of them, none to nobody."""
+    options = [*sshd.options_for_cli(), "-t", "127.0.1.[1-3]"]
+    work = "for n in $(seq 300); do echo $n; [ $((n % 30)) = 0 ] && sleep 0.1; done; true"
+    job = cli.ok("start", *options, "--command", work).strip()
+    both = [cli.begin("receive", job, "--wait") for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    hosts = [f"127.0.1.{number}" for number in (1, 2, 3)]
+    lines = [f"{host}: {number}" for host in hosts for number in range(1, 301)]
+    assert sorted([*outputs[0], *outputs[1]]) == sorted(lines)
+    assert cli.ok("receive", job) == ""
+    assert not cli("get", job, "--json").json["has_more_data"]
+
+
 def host_states(cli, job):
     return {c["host"]: c["state"] for c in cli("get", job, "--json").json["children"]}
 
