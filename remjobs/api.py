@@ -149,7 +149,8 @@ class Jobs:
             durable: Run apart from the connection, and be found again after a cut.
             **work: Further fields of ``Work``: ``initialization``, ``environment``,
                 ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
-                ``success_codes``, ``reconnect_for``, ``timeout``, ``exclusive``.
+                ``success_codes``, ``reconnect_for``, ``timeout``, ``ps_version``,
+                ``run_as_32``, ``exclusive``.
 
         Raises:
             UsageError: It cannot be done as it was asked; nothing was started.

@@ -10,7 +10,7 @@ import typer
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import SomeSelectors, parse_streams, parse_time
 from remjobs.cli.output_options import Showing
-from remjobs.cli.render.events import show, tell, tell_unfinished
+from remjobs.cli.render.events import show, tell, tell_ends
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import printer
 from remjobs.cli.render.progress import Progress
@@ -110,7 +110,7 @@ async def _receive(
     out.finish(ended)
     if not options.wait:
         return ExitCode.OK
-    tell_unfinished(ended)
+    tell_ends(ended)
     if remove:
         await _remove(service, ended)
     return exit_code(_children(ended))

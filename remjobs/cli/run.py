@@ -12,7 +12,7 @@ import typer
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.output_options import Showing
-from remjobs.cli.render.events import show, tell, tell_unfinished
+from remjobs.cli.render.events import show, tell, tell_ends
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import Printer, printer
 from remjobs.cli.render.progress import Progress
@@ -161,8 +161,9 @@ class _Foreground:
             counts = ", ".join(f"{count} {state}" for state, count in ended.counts.items())
             why = f"; {ended.status_message}" if ended.is_final and ended.status_message else ""
             complain(f"job {ended.id} {ended.state}: {counts}{why}")
-        elif ended.state is JobState.SUSPENDED and not self._signals:
-            tell_unfinished([ended])
+        elif ended.state is not JobState.BLOCKED and not self._signals:
+            # The question of what is Blocked was put already.
+            tell_ends([ended])
         if self._signals:
             return self._interrupted()
         if self._own_code and len(children) == 1 and children[0].exit_code is not None:

@@ -142,6 +142,7 @@ def test_a_receive_of_what_is_suspended_says_so(cli):
     done = cli("receive", job, "--wait")
     assert (done.code, done.out) == (1, "a\n")
     assert done.err == f"remjobs: job {job} is Suspended and may stay so\n"
+    assert cli("wait", job).err == done.err
     cli.ok("stop", job)
     process = cli.begin("run", "--", "sleep", "60")
     wait_for(lambda: cli("get", "3", "--json").out.count('"Running"') > 2, "it runs")
@@ -184,6 +185,17 @@ def test_two_receivers_at_once_share_the_output(cli, sshd):
     assert sorted([*outputs[0], *outputs[1]]) == sorted(lines)
     assert cli.ok("receive", job) == ""
     assert not cli("get", job, "--json").json["has_more_data"]
+
+
+def test_why_a_job_was_halted_is_told(cli, sshd):
+    """By whatever followed it to its end, on one host and on several, with the exit code."""
+    for targets in ([], [*sshd.options_for_cli(), "-t", "127.0.1.[1-2]"]):
+        done = cli("run", "--total-timeout", "0.5", *targets, "--", "sleep", "60")
+        assert done.code == 124
+        assert done.err.splitlines()[-1].endswith("the job's time was up")
+        for verb in (["wait"], ["receive", "--wait"]):
+            after = cli(*verb, "@last")
+            assert (after.code, after.err.count("Stopped: the job's time was up\n")) == (124, 1)
 
 
 def host_states(cli, job):

@@ -13,7 +13,7 @@ from remjobs.model.record import Record
 from remjobs.model.state import JobState
 from remjobs.service import Event
 
-__all__ = ["show", "tell", "tell_unfinished"]
+__all__ = ["show", "tell", "tell_ends"]
 
 
 async def show(
@@ -43,13 +43,14 @@ def tell(child: Child) -> None:
     complain(escape(f"{child.host}: {child.state}{reason}"))
 
 
-def tell_unfinished(items: Iterable[Job | Child]) -> None:
-    """Say on standard error what waits for a person, and may do so for ever."""
+def tell_ends(items: Iterable[Job | Child]) -> None:
+    """Say on standard error why jobs were halted, and what waits for a person."""
     for item in items:
-        if item.state not in {JobState.SUSPENDED, JobState.BLOCKED}:
-            continue
-        complain(f"job {item.id} is {item.state} and may stay so")
-        children = (item.children or ()) if isinstance(item, Job) else (item,)
-        for child in children:
-            if child.state is JobState.BLOCKED:
-                complain(escape(f"{child.host}: {child.status_message}"))
+        if isinstance(item, Job) and item.is_final and item.status_message:
+            complain(escape(f"job {item.id} {item.state}: {item.status_message}"))
+        elif item.state in {JobState.SUSPENDED, JobState.BLOCKED}:
+            complain(f"job {item.id} is {item.state} and may stay so")
+            children = (item.children or ()) if isinstance(item, Job) else (item,)
+            for child in children:
+                if child.state is JobState.BLOCKED:
+                    complain(escape(f"{child.host}: {child.status_message}"))
