@@ -11,6 +11,7 @@ from remjobs.model.request import (
     Caller,
     Connection,
     Targets,
+    check_connection,
     check_local_user,
     check_throttle,
 )
@@ -52,6 +53,7 @@ class PingRequest:
         """Refuse what can never be seen."""
         check_throttle(self.throttle_limit)
         check_local_user(self.credential, self.targets)
+        check_connection(self.connection, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

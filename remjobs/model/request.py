@@ -29,6 +29,7 @@ __all__ = [
     "StartRequest",
     "Targets",
     "WaitOptions",
+    "check_connection",
     "check_local_user",
     "check_throttle",
 ]
@@ -104,6 +105,24 @@ class Connection:
             raise UsageError(msg)
 
 
+def check_connection(connection: Connection, targets: Targets | None) -> None:
+    """Refuse to say how hosts are reached where there are none.
+
+    What was meant for them, or for another user, would be done here, as us.
+
+    Raises:
+        UsageError: It says what to do instead.
+    """
+    if targets is not None:
+        return
+    if connection.user is not None:
+        msg = f"-u {connection.user} is for hosts (-t); on this machine --credential says who"
+        raise UsageError(msg)
+    if connection.port is not None or connection.ssh != SshOptions():
+        msg = "a port and options of SSH are for hosts: which ones? -t names them"
+        raise UsageError(msg)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
     """Everything that makes a job."""
@@ -134,6 +153,7 @@ class StartRequest:
             raise UsageError(msg)
         check_text("the job's name", self.name or "")
         check_local_user(self.credential, self.targets)
+        check_connection(self.connection, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,7 +174,7 @@ def test_nothing_is_asked_for_what_does_not_wait(cli):
 
 def test_two_receivers_at_once_share_the_output(cli, sshd):
     """Both follow to the end: each line comes to one of them, none to nobody."""
-    options = [*sshd.options_for_cli(), "-t", "127.0.1.[1-3]"]
+    options = [*sshd.options_for_cli(), "-w", "127.0.1.[1-3]"]
     work = "for n in $(seq 300); do echo $n; [ $((n % 30)) = 0 ] && sleep 0.1; done; true"
     job = cli.ok("start", *options, "--command", work).strip()
     both = [cli.begin("receive", job, "--wait") for _ in range(2)]
