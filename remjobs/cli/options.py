@@ -68,11 +68,15 @@ def parse_time(text: str) -> datetime:
     """
     now = datetime.now(UTC)
     if match := _AGE.fullmatch(text.strip().removesuffix("ago").strip()):
-        return now - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        try:
+            return now - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        except OverflowError as exc:
+            msg = f"{text!r} is longer ago than there are dates"
+            raise UsageError(msg) from exc
     for whole in (text, f"{now.astimezone():%Y-%m-%d}T{text}"):
         try:
             return datetime.fromisoformat(whole).astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     msg = f"{text!r} is not a time; write 2026-01-31, 2026-01-31T14:30, 14:30 or 2h"
     raise UsageError(msg)

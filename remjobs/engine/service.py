@@ -41,6 +41,7 @@ from remjobs.model.request import (
     StartRequest,
     Targets,
     WaitOptions,
+    check_throttle,
 )
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
@@ -124,9 +125,7 @@ class EngineService:
 
     async def set(self, selectors: Sequence[str], *, throttle_limit: int) -> tuple[Job, ...]:
         """Change how many hosts of these jobs may run at a time."""
-        if throttle_limit < 1:
-            msg = f"throttle limit {throttle_limit} is not 1 or more"
-            raise UsageError(msg)
+        check_throttle(throttle_limit)
         ids = self._whole(await self._chosen(selectors), "set")
         for job_id in ids:
             await self._engine.limit(job_id, throttle_limit)

@@ -9,6 +9,7 @@ from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
+from remjobs.model.seconds import check_seconds
 
 __all__ = ["Host", "SshOptions", "check_host_name", "check_user_name"]
 
@@ -56,6 +57,12 @@ class SshOptions:
     """Seconds for key exchange and authentication; default 30."""
     keepalive_interval: float | None = None
     """Seconds between keepalives; default 15. Three unanswered ones end the connection."""
+
+    def __post_init__(self) -> None:
+        """Refuse times that are none."""
+        check_seconds("the connect time-out", self.connect_timeout, may_be_negative=False)
+        check_seconds("the login time-out", self.login_timeout, may_be_negative=False)
+        check_seconds("the keepalive interval", self.keepalive_interval, may_be_negative=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,16 +36,20 @@ __all__ = [
 
 DEFAULT_THROTTLE: Final = 32
 """Children of one job that may run at a time."""
+MOST_AT_ONCE: Final = 1_000_000
 
 
 def check_throttle(limit: int) -> None:
-    """Refuse a throttle limit that lets nothing run.
+    """Refuse a throttle limit that lets nothing run, or is a slip.
 
     Raises:
-        UsageError: It is below 1.
+        UsageError: It is below 1, or no such number of hosts can be.
     """
     if limit < 1:
         msg = f"throttle limit {limit} is not 1 or more"
+        raise UsageError(msg)
+    if limit > MOST_AT_ONCE:
+        msg = f"throttle limit {limit} is more than {MOST_AT_ONCE}"
         raise UsageError(msg)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remjobs.errors import UsageError
+from remjobs.model.seconds import check_seconds
 
 __all__ = [
     "DEFAULT_LEASE",
@@ -154,6 +155,9 @@ class Work:
         if self.shell is not None and not self.shell.strip():
             msg = "the shell's name is empty"
             raise UsageError(msg)
+        check_seconds("the stop grace", self.stop_grace)
+        check_seconds("the reconnect time", self.reconnect_for)
+        check_seconds("the time-out", self.timeout)
         if self.output_limit < 0 or self.stop_grace < 0 or self.reconnect_for < 0:
             msg = "the output limit, the stop grace and the reconnect time cannot be negative"
             raise UsageError(msg)
