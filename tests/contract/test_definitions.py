@@ -107,7 +107,7 @@ async def test_queue_starts_one_after_the_other(lab):
     assert [entry.outcome for entry in history[:3]] == ["Started", "Queued", "Queued"]
     gate.set()
     history = await has(lab, 3, Outcome.STARTED)
-    first = [job.id for job in await lab.jobs.list()][:3]
+    first = [entry.job_id for entry in history if entry.job_id is not None][:3]
     jobs = await lab.jobs.wait(*first, timeout=10)
     begun = [(job.begin_time, job.end_time) for job in jobs]
     assert all(one[1] <= other[0] for one, other in pairwise(begun))
