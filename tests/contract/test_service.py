@@ -482,16 +482,19 @@ async def test_each_change_of_state_is_told_when_asked(lab):
     job = await lab.start("h", "never", throttle_limit=1)
     lab.fleet.behaviour("never").refuses = HostFailure(ReasonKind.UNREACHABLE, "away")
 
+    heard = asyncio.Event()
+
     async def told(**options):
-        chosen = ReceiveOptions(wait=True, **options)
-        return [
-            (event.host, "record" if isinstance(event, Record) else event.state.value)
-            async for event in lab.jobs.receive(job, options=chosen)
-        ]
+        chosen, found = ReceiveOptions(wait=True, **options), []
+        async for event in lab.jobs.receive(job, options=chosen):
+            found.append((event.host, "record" if isinstance(event, Record) else event.state.value))
+            if options:
+                heard.set()
+        return found
 
     await lab.becomes(job.children[0].id, S.RUNNING)
     both = asyncio.gather(told(events=True), told())
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(heard.wait(), 10)
     gate.set()
     everything, failures = await asyncio.wait_for(both, 10)
     assert [item for item in everything if item[1] != "record"] == [
