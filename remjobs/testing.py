@@ -72,6 +72,8 @@ class MemoryHost:
     """A stop does not end it."""
     stop_gate: asyncio.Event | None = None
     """A stop does not end it before this is set."""
+    cannot_copy: bool = False
+    """It takes and gives no files, as hosts of some transports."""
     unholdable: bool = False
     """A suspend does not hold it, as on hosts that cannot."""
     kept: dict[UUID, MemoryWork] = field(default_factory=dict)
@@ -122,8 +124,10 @@ class MemoryTransport:
         return self._hosts.setdefault(name, MemoryHost())
 
     def check(self, host: Host, work: Work) -> None:
-        """Refuse a host called ``impossible``."""
-        del work
+        """Refuse a host called ``impossible``, and copies where none can be."""
+        if work.copy is not None and self.behaviour(host.name).cannot_copy:
+            msg = f"{host.name}: no files can be copied there"
+            raise UsageError(msg)
         if host.name == "impossible":
             msg = "impossible: this host can never work"
             raise UsageError(msg)

@@ -86,7 +86,7 @@ class EngineService:
             work=request.work,
             caller=request.caller,
             hosts=selection.hosts,
-            warnings=selection.warnings,
+            warnings=(*selection.warnings, *request.work.warnings),
             firing=firing,
         )
         return await self._engine.store.job(await self._engine.start(new))

@@ -39,6 +39,8 @@ class ReasonKind(StrEnum):
     LEASED = "leased"
     """Another job has the lease that this one wants on the host."""
     INITIALIZATION = "initialization"
+    COPY = "copy"
+    """A copy had begun, and could not be finished."""
     LOST = "lost"
     HALTED = "halted"
     """Not begun: too many others failed, or the canary did."""

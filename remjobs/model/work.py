@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from remjobs.errors import UsageError
+from remjobs.model.copy import Fetch, Push
 from remjobs.model.seconds import check_seconds
 
 __all__ = [
@@ -88,10 +89,14 @@ class Script:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What to run: a command or a script, and everything that goes with it."""
+    """What to do: a command, a script or a copy, and everything that goes with it."""
 
     command: Command | None = None
     script: Script | None = None
+    push: Push | None = None
+    """Files that go to the host."""
+    fetch: Fetch | None = None
+    """A file or folder that comes from the host."""
     arguments: tuple[str, ...] = ()
     """``"$@"`` of a script or of a command text."""
     initialization: str | None = None
@@ -129,8 +134,9 @@ class Work:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be carried to a host as it is."""
-        if (self.command is None) == (self.script is None):
-            msg = "work is either a command or a script: give one of them"
+        sources = (self.command, self.script, self.push, self.fetch)
+        if sum(source is not None for source in sources) != 1:
+            msg = "work is a command, a script or a copy: give one of them"
             raise UsageError(msg)
         for name, value in self.environment.items():
             if not _VARIABLE.fullmatch(name):
@@ -150,6 +156,21 @@ class Work:
             check_text("an argument", argument)
         check_text("the initialization", self.initialization or "")
         self._check_ways()
+        self._check_copy()
+
+    def _check_copy(self) -> None:
+        if self.copy is None:
+            return
+        if self.durable:
+            msg = "a copy hangs on its connection: it cannot be durable"
+            raise UsageError(msg)
+        if self.exclusive is not None:
+            msg = "a copy holds no lease: --exclusive is for commands and scripts"
+            raise UsageError(msg)
+        runs = (self.initialization, self.directory, self.shell, self.ps_version)
+        if any(runs) or self.arguments or self.input or self.environment or self.run_as_32:
+            msg = "a copy runs nothing: no arguments, input, environment, directory or shell"
+            raise UsageError(msg)
 
     def _check_ways(self) -> None:
         if self.shell is not None and not self.shell.strip():
@@ -175,7 +196,19 @@ class Work:
             raise UsageError(msg)
 
     @property
+    def copy(self) -> Push | Fetch | None:
+        """The copy that it is, if it is one."""
+        return self.push or self.fetch
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be told when it starts."""
+        return () if self.push is None else self.push.warnings
+
+    @property
     def display(self) -> str:
         """What ``list`` shows as the command."""
+        if self.copy is not None:
+            return self.copy.display
         base = self.command.display if self.command else self.script.name if self.script else ""
         return " ".join([base, *map(shlex.quote, self.arguments)])

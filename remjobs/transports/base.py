@@ -30,6 +30,7 @@ __all__ = [
     "Lost",
     "NeedsAnswer",
     "NeverStarted",
+    "NotCopied",
     "NotInitialized",
     "Outcome",
     "OutcomeUnknown",
@@ -113,6 +114,13 @@ class NotInitialized:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCopied:
+    """A copy could not be finished, and is known to have ended so."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The connection went before the work ended; it may still run, and be adopted."""
 
@@ -131,7 +139,7 @@ class Unknown:
     message: str
 
 
-Outcome = Exited | Signaled | NotInitialized | Lost | Rebooted | Unknown
+Outcome = Exited | Signaled | NotInitialized | NotCopied | Lost | Rebooted | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,9 @@ from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.transports.base import Exited, HostFailure, Login, Signaled
+from remjobs.transports.copying import start as copying
+from remjobs.transports.copying.files import Connected
+from remjobs.transports.copying.here import FilesHere
 from remjobs.transports.flow import Flow
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.channel import Launch
@@ -141,7 +144,11 @@ class LocalTransport:
         """Refuse a user or a working directory that is not there."""
         check(work)
         check_for_local(host.authentication)
+        copying.check(host, work)
         other = host.credential is not None and _check_user(host.credential)
+        if other and work.copy is not None:
+            msg = f"files are copied as whoever you are: not as {host.credential}"
+            raise UsageError(msg)
         if (
             not other
             and work.directory is not None
@@ -153,11 +160,23 @@ class LocalTransport:
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
         """Return a session; there is nothing to connect to, but sudo may ask."""
         if host.credential is None or not _check_user(host.credential):
-            return PosixSession(_open, _nothing, login=_login(None))
+            return PosixSession(_open, _nothing, login=_login(None), files=_files(host))
         password = None if credential is None else credential.password
         other = Become(host.credential, password, _spawn_anywhere)
         await other.check()
-        return PosixSession(other.open, _nothing, login=_login(host.credential))
+        return PosixSession(
+            other.open,
+            _nothing,
+            login=_login(host.credential),
+            files=_files(host),
+        )
+
+
+def _files(host: Host) -> Connected:
+    async def here() -> FilesHere:
+        return FilesHere(_home())
+
+    return Connected(here, host.name)
 
 
 def _login(other: str | None) -> Login:

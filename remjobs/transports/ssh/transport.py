@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +19,15 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
 from remjobs.transports.base import HostFailure, Login
+from remjobs.transports.copying import start as copying
+from remjobs.transports.copying.files import Connected
 from remjobs.transports.posix.programs import check
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
 from remjobs.transports.ssh.opening import Beside, Closer, Opener
 from remjobs.transports.ssh.remedies import mended
+from remjobs.transports.ssh.sftp import open_files
 from remjobs.transports.ssh.trust import Trust, address_label
 from remjobs.transports.ssh.watch import ConnectionWatch
 
@@ -51,6 +55,7 @@ class SshTransport:
     def check(self, host: Host, work: Work) -> None:
         """Refuse unsafe names and key or configuration files that cannot be used."""
         check(work)
+        copying.check(host, work)
         check_for_ssh(host.authentication, host.name)
         check_host_name(host.address or host.name)
         if host.user is not None:
@@ -76,6 +81,7 @@ class SshTransport:
             Closer(connection),
             Beside(connection, again),
             login=_login(connection, settings),
+            files=Connected(partial(open_files, connection), host.name),
         )
 
     def _note(self, settings: Resolved) -> None:
