@@ -24,7 +24,7 @@ from uuid import uuid4
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from remjobs.caller import read_caller, read_file, read_script
+from remjobs.caller import read_caller, read_fetch, read_file, read_push, read_script
 from remjobs.controller import lifecycle
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
@@ -180,6 +180,57 @@ class Jobs:
         """
         job = await self.start(command, **{"durable": False, **options})
         return (await self.wait(job))[0]
+
+    async def push(
+        self,
+        files: str | Path | Sequence[str | Path],
+        to: str,
+        *,
+        mode: int | None = None,
+        background: bool = False,
+        **options: Any,
+    ) -> Job:
+        """Copy files and folders to hosts, and return the job once it has settled.
+
+        Args:
+            files: Which, of this machine.
+            to: A folder on the host; for one file also its new name.
+            mode: The files' mode there; None is each one's own.
+            background: Return at once.
+            **options: As for ``start``: ``on``, ``throttle_limit``, ``timeout`` ...
+
+        Raises:
+            UsageError: A file cannot be read, or a host cannot be copied to.
+        """
+        named = [files] if isinstance(files, str | Path) else files
+        what = read_push([str(file) for file in named], to, mode)
+        return await self._copied(background, push=what, **options)
+
+    async def fetch(
+        self,
+        path: str,
+        into: str | Path,
+        *,
+        background: bool = False,
+        **options: Any,
+    ) -> Job:
+        """Copy a file or folder of each host to ``into/HOST/``, and return the settled job.
+
+        Args:
+            path: On the host.
+            into: A folder of this machine, made if it is not there.
+            background: Return at once.
+            **options: As for ``start``: ``on``, ``throttle_limit``, ``timeout`` ...
+
+        Raises:
+            UsageError: The folder cannot be written to, or a host cannot be copied from.
+        """
+        what = read_fetch(path, str(into))
+        return await self._copied(background, fetch=what, **options)
+
+    async def _copied(self, background: bool, **options: Any) -> Job:
+        job = await self.start(**{"durable": False, **options})
+        return job if background else (await self.wait(job))[0]
 
     async def define(
         self,

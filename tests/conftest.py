@@ -80,6 +80,18 @@ def make_sshd(user, tmp_path):
 
 
 @pytest.fixture
+def open_folder(tmp_path):
+    """A folder that the account which tests log in to may write to."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for path in folder.parents:
+        if str(path).startswith("/tmp/"):
+            path.chmod(path.stat().st_mode | 0o011)
+    return folder
+
+
+@pytest.fixture
 def sudoer(user):
     """Let the test user become root without a password."""
     with user.may("ALL=(ALL) NOPASSWD: ALL") as rule:

@@ -13,10 +13,12 @@ from remjobs.cli import (
     controller,
     definition,
     demo,
+    fetch,
     get,
     hosts,
     list_,
     ping,
+    push,
     receive,
     remove,
     resume,
@@ -48,6 +50,8 @@ app = typer.Typer(
 _PASSES_WORDS_ON = {"allow_interspersed_args": False}
 app.command("start", cls=OptionalValues, context_settings=_PASSES_WORDS_ON)(start.start)
 app.command("run", cls=OptionalValues, context_settings=_PASSES_WORDS_ON)(run.run)
+app.command("push")(push.push)
+app.command("fetch")(fetch.fetch)
 app.command("list")(list_.list_)
 app.command("get")(get.get)
 app.command("receive")(receive.receive)

@@ -20,11 +20,11 @@ from remjobs.cli.signatures import with_showing_options, with_work_options
 from remjobs.cli.start import warn
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
-from remjobs.model.request import JobQuery, ReceiveOptions
+from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
 from remjobs.model.state import JobState
 from remjobs.service import JobService
 
-__all__ = ["run"]
+__all__ = ["run", "run_here"]
 
 ExitCodeOfWork = Annotated[
     bool,
@@ -51,11 +51,17 @@ def run(
     perform(_run(request, showing, own_code=exit_code_of_work, in_process=in_process))
 
 
+async def run_here(request: StartRequest, showing: Showing, *, own_code: bool = False) -> int:
+    """Start a job through the controller and follow it; return the exit code."""
+    folder = None if showing.directory is None else OutputFolder(showing.directory)
+    return await _Foreground(client(), showing, folder, own_code=own_code).run(request)
+
+
 async def _run(request: Any, showing: Any, *, own_code: bool, in_process: bool) -> int:
     built, shown = request(), showing()
-    folder = None if shown.directory is None else OutputFolder(shown.directory)
     if not in_process:
-        return await _Foreground(client(), shown, folder, own_code=own_code).run(built)
+        return await run_here(built, shown, own_code=own_code)
+    folder = None if shown.directory is None else OutputFolder(shown.directory)
     import remjobs  # noqa: PLC0415 - the engine is heavy
 
     async with remjobs.open(in_process=True) as jobs:

@@ -214,6 +214,8 @@ class Sshd:
         ]
         # The first value of a keyword counts, so a test's options stand first.
         defaults = ["MaxStartups 500:30:1000", "MaxSessions 64", "PermitRootLogin yes"]
+        if not any(option.startswith("Subsystem") for option in self.options):
+            defaults.append("Subsystem sftp internal-sftp")
         config.write_text("\n".join([*self.options, *lines, *defaults]) + "\n")
         command = [SSHD, "-D", "-f", str(config), "-E", str(self.log)]
         self.process = subprocess.Popen([*self.wrapper, *command], stdin=subprocess.DEVNULL)

@@ -46,6 +46,8 @@ class Course:
         self.skipped = 0
         self.left: str | None = None
         """A file on the host that is ours and may not be finished, or not be removed."""
+        self.is_cleaning = False
+        """It is being brought to its end, and is not to be broken off any more."""
         flow.attach(self._set_paused)
 
     def _set_paused(self, paused: bool) -> None:

@@ -29,6 +29,7 @@ class CopyExecution:
         self._flow = Flow()
         self._course = Course(self._flow)
         self._files = files
+        self._is_broken_off = False
         self._task = asyncio.create_task(self._run(copy))
         # One that is broken off before its first step closes nothing itself.
         self._task.add_done_callback(lambda _: self._flow.close(_LET_GO))
@@ -85,7 +86,9 @@ class CopyExecution:
 
     def _how_far(self) -> str:
         course = self._course
-        return f"{course.files_done} of {course.files} files are in place" if course.files else ""
+        if course.files <= 1:
+            return ""
+        return f"{course.files_done} of {course.files} files are in place"
 
     def _leftover(self) -> str:
         left = self._course.left
@@ -136,13 +139,18 @@ class CopyExecution:
         """Break it off; what is on the host is not known any more."""
         if not self._task.done():
             self._flow.close(_LET_GO)
-            self._task.cancel()
+            self._break_off()
 
     async def dismiss(self) -> None:
         """Break it off, and wait while it cleans up."""
-        if not self._task.done():
+        self._break_off()
+        await asyncio.wait({self._task}, timeout=_CLEAN_SECONDS)
+
+    def _break_off(self) -> None:
+        """Cancel it, but not in its cleaning up, which takes no longer than it may."""
+        if not (self._is_broken_off or self._course.is_cleaning):
+            self._is_broken_off = True
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=_CLEAN_SECONDS)
 
 
 def _also(*parts: str) -> str:

@@ -57,13 +57,15 @@ async def push(what: Push, files: Files, key: UUID, course: Course) -> None:
     """
     course.expects(what.size, len(what.files))
     place = await _place(what, files)
-    made = [folder for folder in what.folders if await _folder(place.of(folder), files)]
+    missing = [folder for folder in what.folders if await _is_missing(place.of(folder), files)]
+    for folder in missing:
+        await _make(place.of(folder), files)
     for file in what.files:
         await course.advance()
         mode = file.mode if what.mode is None else what.mode
         await _Sending(files, key, course, file, place.of(file)).send(mode)
         course.files_done += 1
-    for folder in reversed(made):
+    for folder in reversed(missing):
         await files.set_mode(place.of(folder), folder.mode)
     course.tell_result(shown(what.to))
 
@@ -87,16 +89,22 @@ async def _place(what: Push, files: Files) -> _Place:
     return _Place(folder, name)
 
 
-async def _folder(path: str, files: Files) -> bool:
-    """See that there is a folder; return whether it was made."""
-    there = await files.look(path, follow=False)
-    if there is None:
+async def _make(path: str, files: Files) -> None:
+    """Make a folder, unless somebody else was quicker."""
+    try:
         await files.make_folder(path)
-        return True
-    if there.kind is not Kind.FOLDER:
+    except CannotCopy:
+        if await _is_missing(path, files):
+            raise
+
+
+async def _is_missing(path: str, files: Files) -> bool:
+    """Return whether a folder must be made; one that is a link is not gone through."""
+    there = await files.look(path, follow=False)
+    if there is not None and there.kind is not Kind.FOLDER:
         msg = f"{shown(path)}: something that is no folder is in the way on the host"
         raise CannotCopy(msg)
-    return False
+    return there is None
 
 
 class _Sending:
@@ -168,6 +176,7 @@ class _Sending:
 
     async def _remove(self, target: Target | None) -> None:
         """Remove what is not finished, as far as the host lets us."""
+        self._course.is_cleaning = True
         try:
             async with asyncio.timeout(_REMOVE_SECONDS):
                 if target is not None:
