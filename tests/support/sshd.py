@@ -245,6 +245,12 @@ class Sshd:
         """Return the pids of the processes that serve connections."""
         return descendants(self.process.pid, name="sshd")
 
+    def freeze_connections(self):
+        """Let every connection stand still, as if the host hung."""
+        for pid in self.connections():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
     def kill_connections(self):
         """Cut every connection, as if the link had gone.
 

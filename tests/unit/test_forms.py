@@ -363,3 +363,19 @@ def test_progress_draws_nothing_on_a_dumb_terminal(monkeypatch):
     assert not Progress("job 1", [child(1), child(2)])._active
     monkeypatch.setenv("TERM", "xterm")
     assert Progress("job 1", [child(1), child(2)])._active
+
+
+async def test_progress_shows_how_far_a_copy_is(monkeypatch):
+    """What the host said last, also of a single host; nothing of it acts on the terminal."""
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+    running = child(1, state=JobState.RUNNING, begin_time=datetime.now(UTC), end_time=None)
+    async with Progress("job 1", [running]) as shown:
+        assert not shown._active
+        said = b"1.0 MB of 2.0 MB (50%)\n\x1b[2J1.5 MB of 2.0 MB (75%)\n"
+        shown.tell(replace(record(running, said), stream=Stream.PROGRESS))
+        assert shown._active
+        *_, slowest = shown.lines()
+    assert slowest == r"slowest: web1 0:00 [\x1b[2J1.5 MB of 2.0 MB (75%)]"

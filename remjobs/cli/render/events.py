@@ -9,7 +9,7 @@ from remjobs.cli.render.forms import Printer
 from remjobs.cli.render.progress import Progress
 from remjobs.cli.render.text import escape
 from remjobs.model.job import Child, Job
-from remjobs.model.record import Record
+from remjobs.model.record import Record, Stream
 from remjobs.model.state import JobState
 from remjobs.service import Event
 
@@ -27,6 +27,8 @@ async def show(
         async for event in events:
             with progress.aside():
                 if isinstance(event, Record):
+                    if event.stream is Stream.PROGRESS:
+                        progress.tell(event)
                     out.record(event)
                 else:
                     progress.change(event)

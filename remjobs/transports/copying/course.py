@@ -9,12 +9,14 @@ from typing import Final
 
 from remjobs.model.copy import size_text
 from remjobs.model.record import Stream
+from remjobs.transports.copying.files import Gone
 from remjobs.transports.flow import Flow
 
 __all__ = ["Course", "Stopped"]
 
 _INTERVAL: Final = 1.0
 """Seconds between two Progress records, at the least."""
+_LOST: Final = "connection lost while the copy was held"
 
 
 class Stopped(Exception):
@@ -35,6 +37,7 @@ class Course:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._parked = asyncio.Event()
+        self._is_lost = False
         self.is_stopped = False
         self.size = 0
         """Bytes to be copied."""
@@ -64,6 +67,7 @@ class Course:
 
         Raises:
             Stopped: A stop was asked.
+            Gone: The host went meanwhile.
         """
         self.bytes_done += size
         if self._clock() - self._told_at >= _INTERVAL:
@@ -75,6 +79,8 @@ class Course:
             self._parked.clear()
         if self.is_stopped:
             raise Stopped
+        if self._is_lost:
+            raise Gone(_LOST)
 
     def tell_progress(self) -> None:
         """Say how far it is, unless that was said already."""
@@ -109,6 +115,11 @@ class Course:
     def stop(self) -> None:
         """Let it go no further than it is."""
         self.is_stopped = True
+        self._going.set()
+
+    def lose(self) -> None:
+        """Wake it if it is held: its host has gone."""
+        self._is_lost = True
         self._going.set()
 
     def resume(self) -> None:

@@ -63,11 +63,17 @@ class CopyExecution:
         return self._flow.outcome
 
     async def _run(self, copy: Callable[[Course], Awaitable[None]]) -> None:
+        watching = asyncio.create_task(self._watch())
         try:
             self._flow.ended(await self._copied(copy))
         finally:
+            watching.cancel()
             await self._files.close()
             self._flow.close(_LET_GO)
+
+    async def _watch(self) -> None:
+        await self._files.until_gone()
+        self._course.lose()
 
     async def _copied(self, copy: Callable[[Course], Awaitable[None]]) -> Outcome:
         course = self._course

@@ -143,6 +143,10 @@ class Files(Protocol):
         """Return the free bytes where this folder lies; None where nobody can say."""
         ...
 
+    async def until_gone(self) -> None:
+        """Return once the host cannot be asked any more; a copy that is held asks nothing."""
+        ...
+
     async def close(self) -> None:
         """Let go of the host's files."""
         ...

@@ -125,6 +125,10 @@ class FilesHere:
             there = os.statvfs(self._at(path))
             return there.f_bavail * there.f_frsize
 
+    async def until_gone(self) -> None:
+        """Never return: this machine is here as long as we are."""
+        await asyncio.Event().wait()
+
     async def close(self) -> None:
         """Have nothing to let go of."""
 

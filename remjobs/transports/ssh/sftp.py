@@ -174,6 +174,10 @@ class SftpFiles:
                 return None
         return (there.bavail or 0) * (there.frsize or 0)
 
+    async def until_gone(self) -> None:
+        """Return once the session has ended."""
+        await self._client.wait_closed()
+
     async def close(self) -> None:
         """End the session, without waiting long for the other side."""
         self._client.exit()
