@@ -28,9 +28,10 @@ __all__ = ["Engine"]
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
-_IN_DOUBT: Final = frozenset({JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING})
+_BEGUN: Final = frozenset(
+    {JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING, JobState.SUSPENDED}
+)
 _NOT_BEGUN: Final = frozenset({JobState.NOT_STARTED, JobState.BLOCKED})
-_BEGUN: Final = _IN_DOUBT | {JobState.SUSPENDED}
 _KILLED: Final = "the controller ended while the work ran; outcome unknown"
 _HELD_BACK: Final = (
     "held back: the controller was killed before these hosts were begun; "
@@ -111,7 +112,7 @@ class Engine:
         # Who was asked may be gone, and the answer with us: ask again.
         if asked := [child for child in children if child.state is JobState.BLOCKED]:
             await self.store.save([_asked_again(child) for child in asked])
-        if not durable and (lost := [c for c in children if c.state in _IN_DOUBT]):
+        if not durable and (lost := [c for c in children if c.state in _BEGUN]):
             await self.store.save([_disconnected(child) for child in lost])
         sought = durable and any(map(_is_to_be_sought, children))
         waiting = any(child.state in _NOT_BEGUN for child in children)
@@ -325,4 +326,6 @@ def _disconnected(child: Child) -> Child:
             end_time=datetime.now(UTC),
         )
     reason = Reason(kind=ReasonKind.LOST, message=_KILLED)
-    return replace(child, state=advance(child.state, JobState.DISCONNECTED), reason=reason)
+    held = child.state is JobState.SUSPENDED
+    current = advance(child.state, JobState.RUNNING) if held else child.state
+    return replace(child, state=advance(current, JobState.DISCONNECTED), reason=reason)
