@@ -151,6 +151,27 @@ def test_a_cut_is_an_unknown_outcome(cli, make_sshd, folders, big):
     assert "big" not in tree(folders)
 
 
+def test_a_controller_that_is_killed_leaves_an_unknown_outcome(cli, remote, folders, big):
+    """Disconnected, the old file untouched; nothing is copied again by itself."""
+    huge(big)
+    (folders / "big").write_text("old")
+    job = held(cli, remote, folders)
+    os.kill(cli.status()["pid"], signal.SIGKILL)
+    assert cli("wait", job).code == 6
+    [child] = cli("get", job, "--json").json["children"]
+    assert (child["state"], child["attempt"]) == ("Disconnected", 1)
+    assert tree(folders)["big"] == b"old"
+
+
+def test_a_canary_that_fails_halts_the_copy(remote, folders, big):
+    """The pace is that of any job."""
+    words = ("-t", "127.0.1.99,127.0.1.1", "--canary", "1", "--to", str(folders))
+    done = remote("push", "big", *words)
+    assert done.code == 8
+    assert "1 Failed, 1 Stopped; halted: " in done.err
+    assert "big" not in tree(folders)
+
+
 def test_what_went_wrong_has_its_exit_code(cli, remote, folders, big):
     """A copy that failed is 1, a host that is not reached 4, both 5; retry does the rest."""
     nosuch = f"{folders}/127.0.1.1/new/"

@@ -10,13 +10,17 @@ from hypothesis import strategies as st
 from remjobs.caller import read_fetch, read_push
 from remjobs.errors import UsageError
 from remjobs.model.copy import Fetch, Push, size_text, unsafe
+from remjobs.model.host import Host
 from remjobs.model.record import Stream
+from remjobs.model.request import Caller
 from remjobs.model.wire import decode, dumps, parse
 from remjobs.model.work import Command, Work
 from remjobs.transports.copying.course import Course, Stopped
 from remjobs.transports.copying.files import CannotCopy, shown
 from remjobs.transports.copying.landing import Landing
 from remjobs.transports.flow import Flow
+from remjobs.transports.local import LocalTransport
+from remjobs.transports.ssh import SshTransport
 
 # Names and sizes
 
@@ -103,6 +107,15 @@ def test_a_copy_is_stored_and_comes_back(tmp_path):
     copy = Work(push=read_push([str(tmp_path)], "/x"), timeout=3)
     assert b"secret" not in dumps(copy)
     assert decode(parse(dumps(copy)), Work) == copy
+
+
+@pytest.mark.parametrize("transport", [SshTransport, LocalTransport])
+def test_a_host_whose_name_is_no_folder_is_refused(transport):
+    """Its address may be well; what is fetched would land elsewhere."""
+    host = Host(name="../web1", address="127.0.0.1")
+    copy = Work(fetch=Fetch(path="/etc/hosts", into="/d"))
+    with pytest.raises(UsageError, match=r"'\.\./web1' is not a host name"):
+        transport(Caller()).check(host, copy)
 
 
 # What is looked at when a push is submitted
