@@ -219,6 +219,7 @@ async def test_a_file_without_a_size_is_read_to_its_end(place):
     assert await place.copied(fetching("/proc/self/status", place.here / "in")) == Exited(0)
     landed = place.here / "in" / place.host.name / "status"
     assert landed.read_text().startswith("Name:")
+    assert place.said[PROGRESS].endswith(b" kB (100%), 1 of 1 files\n")
 
 
 # Held, stopped, let go

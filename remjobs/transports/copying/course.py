@@ -84,9 +84,11 @@ class Course:
 
     def tell_progress(self) -> None:
         """Say how far it is, unless that was said already."""
-        share = f" ({self.bytes_done * 100 // self.size}%)" if self.size else ""
+        # Files of /proc say that they have no bytes, and then have some.
+        whole = max(self.size, self.bytes_done)
+        share = f" ({self.bytes_done * 100 // whole}%)" if whole else ""
         text = (
-            f"{size_text(self.bytes_done)} of {size_text(self.size)}{share}, "
+            f"{size_text(self.bytes_done)} of {size_text(whole)}{share}, "
             f"{self.files_done} of {self.files} files"
         )
         if text != self._told:
