@@ -1,6 +1,7 @@
 """Copies over SFTP in bad luck, and from hosts that lie."""
 
 import asyncio
+import gc
 import os
 import stat
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import asyncssh
 import pytest
 from support.copies import BIG, copied, copying, fetching, pushing, temporary, tree
 from support.disk import fill
+from support.engines import until
 from support.sshd import free_port, keygen, need_root
 
 from remjobs.model.host import Host, SshOptions
@@ -71,17 +73,21 @@ async def test_a_fetch_that_is_cut_is_known_not_to_be_done(make_sshd, open_folde
     assert tree(into) == {sshd.host().name: None}
 
 
-async def test_a_host_that_answers_no_more_is_not_waited_for(make_sshd, open_folder, big):
-    """A stop gives up after its grace, and says that it is not confirmed."""
+async def test_a_host_that_answers_no_more_is_not_waited_for(make_sshd, open_folder, big, caplog):
+    """A stop gives up after its grace, and says that it is not confirmed; no request is left."""
     sshd = make_sshd()
     async with copying(ssh(), sshd.host(), pushing(open_folder, big)) as copy:
         part = await copy.held_midway(open_folder)
         sshd.freeze_connections()
         await copy.execution.resume()
+        requests = copy.execution._files._client._handler
+        await until(lambda: len(requests._requests) > 1, "a part of the file is on its way")
         report = await copy.execution.stop(0.2)
         assert not report.confirmed
         assert str(part) in report.message
         sshd.kill_connections()
+    gc.collect()
+    assert [record for record in caplog.records if "never retrieved" in record.msg] == []
 
 
 async def test_a_full_disk_on_the_host_is_told(sshd, open_folder, small_disk, big):

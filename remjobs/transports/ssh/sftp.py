@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import asyncssh
 from asyncssh.packet import PacketDecodeError
@@ -16,8 +16,13 @@ from remjobs.transports.copying.files import CannotCopy, Gone, Info, Kind, kind_
 
 __all__ = ["SftpFiles", "open_files"]
 
+T = TypeVar("T")
+
 _OPEN_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 2.0
+_LEAST_BLOCK: Final = 4 * 1024
+_MOST_BLOCK: Final = 256 * 1024 - 1024
+"""OpenSSH ends a connection whose messages are longer than 256 KiB."""
 _NO_SFTP: Final = "it has no SFTP for us ({}); sshd_config wants: Subsystem sftp internal-sftp"
 _NOT_THERE: Final = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _GONE: Final = (
@@ -77,9 +82,10 @@ async def open_files(connection: asyncssh.SSHClientConnection) -> SftpFiles:
 class _Open:
     """A file on the host, being read or written."""
 
-    def __init__(self, path: str, file: asyncssh.SFTPClientFile) -> None:
+    def __init__(self, path: str, file: asyncssh.SFTPClientFile, block: int) -> None:
         self._path = path
         self._file = file
+        self._block = block
 
     async def info(self) -> Info:
         with _told(self._path):
@@ -87,13 +93,36 @@ class _Open:
 
     async def read(self, size: int, offset: int) -> bytes:
         with _told(self._path):
-            data = await self._file.read(size, offset)
-        assert isinstance(data, bytes)  # noqa: S101 - it was opened so
+            blocks = self._blocks(size)
+            parts = await _all(self._read(length, offset + start) for start, length in blocks)
+        data = b""
+        for (start, _), part in zip(blocks, parts, strict=True):
+            if start != len(data):
+                break  # behind a block that was short is the end, whatever the host says
+            data += part
         return data
+
+    async def _read(self, size: int, offset: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = await self._file.read(size - len(data), offset + len(data))
+            assert isinstance(piece, bytes)  # noqa: S101 - it was opened so
+            if not piece:
+                break
+            data += piece
+        return data[:size]
 
     async def write(self, data: bytes, offset: int) -> None:
         with _told(self._path):
-            await self._file.write(data, offset)
+            await _all(
+                self._file.write(data[start : start + length], offset + start)
+                for start, length in self._blocks(len(data))
+            )
+
+    def _blocks(self, size: int) -> list[tuple[int, int]]:
+        """Return where each block begins, and how long it is."""
+        starts = range(0, size, self._block)
+        return [(start, min(self._block, size - start)) for start in starts]
 
     async def set_mode(self, mode: int) -> None:
         with _told(self._path):
@@ -145,12 +174,14 @@ class SftpFiles:
         """Make a file that was not there; SFTP's EXCL follows no link."""
         with _told(path):
             attrs = asyncssh.SFTPAttrs(permissions=0o600)
-            return _Open(path, await self._client.open(path, "xb", attrs))
+            file = await self._client.open(path, "xb", attrs, block_size=None)
+            return _Open(path, file, _block(self._client.limits.max_write_len))
 
     async def open(self, path: str) -> _Open:
         """Open a file to read it."""
         with _told(path):
-            return _Open(path, await self._client.open(path, "rb"))
+            file = await self._client.open(path, "rb", block_size=None)
+            return _Open(path, file, _block(self._client.limits.max_read_len))
 
     async def replace(self, path: str, by: str) -> None:
         """Give a file its name; without OpenSSH's extension only where nothing has it."""
@@ -184,6 +215,26 @@ class SftpFiles:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._client.wait_closed()
+
+
+def _block(limit: int) -> int:
+    """Return how many bytes to ask for at a time, if the host tells such a limit."""
+    return min(max(limit, _LEAST_BLOCK), _MOST_BLOCK)
+
+
+async def _all(requests: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Have requests under way at once; none is left behind when one fails.
+
+    asyncssh can do that too, but forgets what is under way when it is broken off.
+    """
+    tasks = [asyncio.create_task(request) for request in requests]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def _info(attrs: asyncssh.SFTPAttrs) -> Info:
