@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -96,6 +97,7 @@ async def embedded_server(
     host_key: asyncssh.SSHKey,
     user_key: asyncssh.SSHKey,
     environment: Mapping[str, str],
+    files: Path | None = None,
 ) -> int:
     """Run an SSH server until a stack is closed; return its port.
 
@@ -104,6 +106,7 @@ async def embedded_server(
         host_key: Its own key.
         user_key: The key of whoever may log in, by any name.
         environment: Variables of all that it runs, over those of this process.
+        files: The folder that SFTP shows as all of its files; None is no SFTP.
     """
     server = await asyncssh.listen(
         _ADDRESS,
@@ -113,6 +116,7 @@ async def embedded_server(
             user_key.export_public_key("openssh").decode(),
         ),
         process_factory=lambda process: _run(environment, process),
+        sftp_factory=None if files is None else partial(asyncssh.SFTPServer, chroot=bytes(files)),
         encoding=None,
     )
     stack.push_async_callback(_stop, server)
