@@ -17,6 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
+from datetime import timedelta
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
 from typing import Any, Final
@@ -39,10 +40,12 @@ from remjobs.model.definition import (
     HistoryEntry,
     InstancePolicy,
 )
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
@@ -567,6 +570,34 @@ class Jobs:
             force=force,
             states=frozenset(states),
         )
+
+    async def prune(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        keep: int | None = None,
+        dry_run: bool = False,
+    ) -> tuple[Job, ...]:
+        """Remove jobs that have ended, with their records; return them without children.
+
+        Args:
+            older_than: Keep what ended later than this.
+            keep: Keep so many, those that ended last. One of both must be given; with
+                both a job goes that neither keeps.
+            dry_run: Remove nothing, only say which.
+        """
+        seconds = None if older_than is None else older_than.total_seconds()
+        request = PruneRequest(older_than=seconds, keep=keep, dry_run=dry_run)
+        return await self.service.prune(request)
+
+    async def history(self, *names: str, **filters: Any) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed, oldest first.
+
+        Args:
+            *names: Ids, names or globs; none is all.
+            **filters: Further fields of ``HistoryQuery``: ``newest``, ``hosts`` ...
+        """
+        return await self.service.history(HistoryQuery(names=tuple(map(str, names)), **filters))
 
 
 class BlockingJobs:

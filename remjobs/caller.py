@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,7 +30,19 @@ def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
         directory=directory,
         ssh_auth_sock=environment.get("SSH_AUTH_SOCK"),
         dbus_session_bus_address=environment.get("DBUS_SESSION_BUS_ADDRESS"),
+        user=_user(),
+        sudo_user=environment.get("SUDO_USER"),
+        machine=os.uname().nodename,
+        came_from=environment.get("SSH_CONNECTION", "").partition(" ")[0] or None,
     )
+
+
+def _user() -> str:
+    uid = os.getuid()
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def read_script(path: str) -> Script:

@@ -17,8 +17,10 @@ from remjobs.model.definition import (
     DefinitionStart,
     HistoryEntry,
 )
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
 from remjobs.model.secret import Secret
@@ -232,4 +234,15 @@ class JobService(Protocol):
             NotRemovable: A job has not ended, or a child was named; a line for each.
             NoSuchJob: A literal selector matched nothing, and nothing else stood in the way.
         """
+        ...
+
+    async def prune(self, request: PruneRequest) -> tuple[Job, ...]:
+        """Remove jobs that have been kept long enough; return them without children.
+
+        Never one that has not ended, nor durable work that may be found again.
+        """
+        ...
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed, oldest first."""
         ...

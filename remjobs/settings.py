@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,9 @@ from remjobs.errors import UsageError
 __all__ = ["Settings"]
 
 _IDLE_SECONDS: Final = 900.0
+_KEEP_DAYS: Final = 30.0
+_HISTORY_DAYS: Final = 365.0
+_FOR_EVER: Final = frozenset({"0", "never"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,12 @@ class Settings:
     idle_timeout: float = _IDLE_SECONDS
     """Seconds without work or clients after which the controller ends.
     ``REMJOBS_IDLE_TIMEOUT``."""
+    keep_days: float | None = _KEEP_DAYS
+    """Days after its end for which the controller keeps a job; None is for ever.
+    ``REMJOBS_KEEP_DAYS``."""
+    history_days: float | None = _HISTORY_DAYS
+    """Days for which the history keeps the entry of a job that was removed; None is for
+    ever. ``REMJOBS_HISTORY_DAYS``."""
 
     @classmethod
     def resolve(cls, environment: Mapping[str, str], home: Path | None = None) -> Settings:
@@ -47,6 +57,8 @@ class Settings:
             home=state.expanduser().absolute(),
             inventory=Path(listed).expanduser().absolute() if listed else _default(config),
             idle_timeout=_seconds(environment, "REMJOBS_IDLE_TIMEOUT", _IDLE_SECONDS),
+            keep_days=_days(environment, "REMJOBS_KEEP_DAYS", _KEEP_DAYS),
+            history_days=_days(environment, "REMJOBS_HISTORY_DAYS", _HISTORY_DAYS),
         )
 
 
@@ -66,5 +78,21 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
         value = -1
     if value <= 0:
         msg = f"{name} is {text!r}, but must be a number of seconds above 0"
+        raise UsageError(msg)
+    return value
+
+
+def _days(environment: Mapping[str, str], name: str, default: float) -> float | None:
+    text = environment.get(name)
+    if not text:
+        return default
+    if text.casefold() in _FOR_EVER:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 < value < inf:
+        msg = f"{name} is {text!r}, but must be a number of days above 0, or never"
         raise UsageError(msg)
     return value

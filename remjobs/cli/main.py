@@ -15,10 +15,12 @@ from remjobs.cli import (
     demo,
     fetch,
     get,
+    history,
     hosts,
     list_,
     ping,
     push,
+    prune,
     receive,
     remove,
     resume,
@@ -63,6 +65,8 @@ app.command("answer")(answer.answer)
 app.command("retry")(retry.retry)
 app.command("set")(set_.set_)
 app.command("remove")(remove.remove)
+app.command("prune")(prune.prune)
+app.command("history")(history.history)
 app.command("ping")(ping.ping)
 app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")

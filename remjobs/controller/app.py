@@ -18,8 +18,10 @@ from remjobs.controller.definitions import definition_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
+from remjobs.model.history import HistoryQuery
 from remjobs.model.job import Child, Job
 from remjobs.model.ping import PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.request import (
     Caller,
     JobQuery,
@@ -83,11 +85,13 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
             service.resume(body["selectors"], _caller(body), states=_states(body)),
         ),
         "answer": lambda body: _jobs(_answered(service, body)),
+        "history": lambda body: service.history(decode(body, HistoryQuery)),
         **definition_verbs(service.definitions),
     }
     long = {
         "stop": lambda body: _once(_jobs(_stop(service, body))),
         "remove": lambda body: _once(_jobs(_remove(service, body))),
+        "prune": lambda body: _once(_jobs(service.prune(decode(body, PruneRequest)))),
         "wait": lambda body: _once(_jobs(_wait(service, body))),
         "clean": lambda body: _once(_clean(service, body)),
         "ping": lambda body: _ping(service, body),

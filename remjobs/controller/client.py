@@ -22,8 +22,10 @@ from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
 from remjobs.model.clean import Cleaned, CleanRequest
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record
 from remjobs.model.request import (
     Caller,
@@ -160,6 +162,14 @@ class ControllerClient:
         """Remove jobs."""
         body = {"selectors": list(selectors), "force": force, "states": states}
         return await self._one("remove", body)
+
+    async def prune(self, request: PruneRequest) -> tuple[Job, ...]:
+        """Remove jobs that have been kept long enough."""
+        return await self._one("prune", request)
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed."""
+        return decode(await self._call("history", query), tuple[JobEntry, ...])
 
     async def retry(self, request: RetryRequest) -> Job:
         """Try hosts of a job again."""

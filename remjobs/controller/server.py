@@ -28,6 +28,7 @@ from remjobs.controller.paths import Paths
 from remjobs.controller.peer import peer_uid
 from remjobs.controller.protocol import API, BUILD
 from remjobs.engine.engine import Engine
+from remjobs.engine.prune import pruned
 from remjobs.engine.schedule import Schedule
 from remjobs.errors import RemjobsError
 from remjobs.model.wire import dumps
@@ -62,7 +63,11 @@ def main(home: str, listener: int, lock: int) -> None:
 async def serve(settings: Settings, paths: Paths, listener: socket.socket) -> None:
     """Serve until idle or told to leave. A store that cannot be used is told to clients."""
     try:
-        async with open_engine(settings) as (engine, service), service.schedule.followed():
+        async with (
+            open_engine(settings) as (engine, service),
+            service.schedule.followed(),
+            pruned(engine, settings.keep_days, settings.history_days),
+        ):
             process = _Process(engine, service.schedule, paths, settings.idle_timeout)
             app = create_app(service, process.host())
             await process.serve(app, listener)

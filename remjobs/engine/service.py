@@ -15,6 +15,7 @@ from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
 from remjobs.engine.parts import by_job, on_hosts, shown, with_streams
 from remjobs.engine.ping import ping
+from remjobs.engine.prune import prune
 from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
 from remjobs.engine.remove import remove
@@ -26,9 +27,11 @@ from remjobs.engine.wait import wait
 from remjobs.errors import NoSuchJob, UsageError
 from remjobs.inventory.select import Selection, resolve, terms
 from remjobs.model.clean import Cleaned, CleanRequest
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.ranges import fold
 from remjobs.model.record import Record
 from remjobs.model.request import (
@@ -358,6 +361,14 @@ class EngineService:
         if not selectors:
             named += await self._chosen(selectors, states)
         return await remove(self._engine, named, force=force)
+
+    async def prune(self, request: PruneRequest) -> tuple[Job, ...]:
+        """Remove jobs that have been kept long enough."""
+        return await prune(self._engine, request)
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed."""
+        return await self._engine.store.history(query)
 
     async def _one(self, selector: str) -> Sequence[Selected]:
         """Return what a selector names; refuse several."""

@@ -122,6 +122,8 @@ class Job:
     """The hosts, folded: ``web[01-20],db1``."""
     command: str = ""
     status_message: str = ""
+    submit_time: datetime | None = None
+    """When it was stored, before anything of it began; None where that was not noted yet."""
     begin_time: datetime | None = None
     end_time: datetime | None = None
     throttle_limit: int = 32

@@ -75,6 +75,14 @@ class Caller:
     """Relative paths in the request are meant from here."""
     ssh_auth_sock: str | None = None
     dbus_session_bus_address: str | None = None
+    user: str | None = None
+    """The account that asks."""
+    sudo_user: str | None = None
+    """Who became that account by sudo."""
+    machine: str | None = None
+    """The machine on which it asks."""
+    came_from: str | None = None
+    """The address from which it is logged in there over SSH."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.pace import Pace
@@ -216,7 +217,26 @@ class Store(Protocol):
         ...
 
     async def remove(self, job_id: int) -> None:
-        """Forget a job and its records. Its ids are never used again."""
+        """Forget a job and its records, but for its entry in the history.
+
+        Its ids are never used again.
+        """
+        ...
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return the history's entries that a query keeps, oldest first.
+
+        Each job that is there has one, as it stands now, and each that was removed.
+        """
+        ...
+
+    async def drop_history(self, before: datetime, most: int) -> int:
+        """Drop entries of removed jobs, and return how many.
+
+        Args:
+            before: Those that were asked for earlier than this.
+            most: And of the others all but so many, the newest of all entries.
+        """
         ...
 
     async def close(self, *, cleanly: bool = True) -> None:

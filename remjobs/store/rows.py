@@ -25,9 +25,11 @@ __all__ = [
     "entry_of",
     "groups_of",
     "job_of",
+    "moment",
     "new_child_values",
     "new_job_values",
     "reason_of",
+    "seconds",
 ]
 
 
@@ -75,6 +77,7 @@ def new_job_values(job_id: int, new: NewJob) -> dict[str, Any]:
         "exclusive": new.work.exclusive,
         "definition_id": None if new.firing is None else str(new.firing.definition.id),
         "definition": None if new.firing is None else new.firing.definition.full_name,
+        "submit_time": seconds(datetime.now(UTC)),
     }
 
 
@@ -207,6 +210,7 @@ def job_of(
         location=row.location,
         command=row.command,
         status_message=row.status_message,
+        submit_time=moment(row.submit_time),
         begin_time=moment(_least(group.begin for group in parts)),
         throttle_limit=row.throttle_limit,
         retry_of=row.retry_of,

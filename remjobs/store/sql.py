@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from remjobs.errors import NoSuchJob, StoreDamaged, StoreError, StoreFenced
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
 from remjobs.model.pace import Pace
 from remjobs.model.record import Record, Stream
@@ -38,6 +39,7 @@ from remjobs.store.rows import (
     reason_of,
 )
 from remjobs.store.sql_definitions import SqlDefinitions, enter_started
+from remjobs.store.sql_history import drop_entries, enter, entries, freeze
 from remjobs.store.tables import children, jobs, owner, sequence, works
 from remjobs.store.writer import Begin, Writer
 
@@ -196,10 +198,14 @@ class SqlStore:
 
     async def remove(self, job_id: int) -> None:
         """Forget a job and its records."""
-        removal = delete(jobs).where(jobs.c.id == job_id)
-        await self._writer.write(_CATALOG, lambda c: c.execute(removal) and None, patient=False)
+        await self._writer.write(_CATALOG, partial(_remove, job_id), patient=False)
         self._hosts.pop(job_id, None)
         await asyncio.to_thread(self._outputs.remove, job_id)
+
+    async def drop_history(self, before: datetime, most: int) -> int:
+        """Drop entries of removed jobs from the history."""
+        drop = partial(drop_entries, before=before, most=most)
+        return await self._writer.write(_CATALOG, drop, patient=False)
 
     async def close(self, *, cleanly: bool = True) -> None:
         """Finish what was accepted and close."""
@@ -244,6 +250,15 @@ class SqlStore:
     async def job(self, job_id: int) -> Job:
         """Return one parent with its children."""
         return (await self.load(job_id)).job
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return the history's entries that a query keeps, oldest first."""
+
+        def run(connection: Connection) -> tuple[JobEntry, ...]:
+            present = {job.id: job for job in _jobs(connection)}
+            return entries(connection, present, query)
+
+        return await self._read(run)
 
     async def parents(self) -> Mapping[int, tuple[int, UUID]]:
         """Return for each child's id its parent's id and its own instance id."""
@@ -348,7 +363,9 @@ def _add(new: NewJob, connection: Connection) -> tuple[int, bool]:
         new_child_values(child_id, job_id, host)
         for child_id, host in enumerate(new.hosts, start=job_id + 1)
     ]
-    connection.execute(insert(jobs).values(new_job_values(job_id, new)))
+    row = new_job_values(job_id, new)
+    connection.execute(insert(jobs).values(row))
+    enter(connection, row, new)
     connection.execute(insert(works).values(job_id=job_id, work=dumps(new.work)))
     connection.execute(insert(children), rows)
     if new.firing is not None:
@@ -377,7 +394,13 @@ def _load(job_id: int, connection: Connection) -> StoredJob:
     )
 
 
-def _jobs(connection: Connection) -> tuple[Job, ...]:
+def _remove(job_id: int, connection: Connection) -> None:
+    for job in _jobs(connection, job_id):
+        freeze(connection, job)
+    connection.execute(delete(jobs).where(jobs.c.id == job_id))
+
+
+def _jobs(connection: Connection, only: int | None = None) -> tuple[Job, ...]:
     c = children.c
     added_up = connection.execute(
         select(
@@ -389,7 +412,9 @@ def _jobs(connection: Connection) -> tuple[Job, ...]:
             func.max(c.has_more).label("more"),
             func.min(c.id).label("first"),
             func.count(c.reason_message.distinct()).label("reasons"),
-        ).group_by(c.job_id, c.state),
+        )
+        .where(true() if only is None else c.job_id == only)
+        .group_by(c.job_id, c.state),
     ).all()
     firsts = connection.execute(
         select(c.id, c.reason_kind, c.reason_message).where(
@@ -409,7 +434,8 @@ def _jobs(connection: Connection) -> tuple[Job, ...]:
             reasons=row.reasons,
         )
         groups.setdefault(row.job_id, []).append(group)
-    rows = connection.execute(select(jobs).order_by(jobs.c.id))
+    wanted = true() if only is None else jobs.c.id == only
+    rows = connection.execute(select(jobs).where(wanted).order_by(jobs.c.id))
     return tuple(job_of(row, groups[row.id]) for row in rows)
 
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from remjobs.errors import NoSuchJob, StoreFenced
+from remjobs.model.history import Asker, HistoryQuery
 from remjobs.model.host import Host
 from remjobs.model.job import JobType, Reason, ReasonKind
 from remjobs.model.record import Stream
@@ -387,3 +388,42 @@ async def test_a_hosts_word_that_it_has_the_work_is_kept(open_store):
     again = await store.load(new.job.id)
     assert [entry.acknowledged for entry in again.entries] == [False, True]
     await store.close()
+
+
+async def test_the_history_outlives_its_jobs_and_a_restart(open_store):
+    """An entry is written with the job, and what it says last is how the job stood."""
+    store = await open_store()
+    caller = Caller(user="ann", sudo_user="bob", machine="m", came_from="10.0.0.7")
+    long = Work(command=Command(text="x" * 5000))
+    stored, _ = await store.add(new_job(hosts=2, caller=caller, work=long, name="n"))
+    first, second = (entry.child for entry in stored.entries)
+    await store.save([ended(first), ended(second, JobState.STOPPED)])
+    await store.remove(1)
+    await store.remove(1)
+    await store.close()
+    store = await open_store()
+    [entry] = await store.history(HistoryQuery())
+    assert entry.asker == Asker(user="ann", sudo_user="bob", machine="m", came_from="10.0.0.7")
+    assert (entry.name, len(entry.command)) == ("n", 1000)
+    assert (entry.state, entry.begin_time, entry.end_time) == (JobState.STOPPED, NOW, NOW)
+    assert entry.counts == {JobState.COMPLETED: 1, JobState.STOPPED: 1}
+    assert entry.submit_time == stored.job.submit_time < entry.remove_time
+    await store.close()
+
+
+async def test_old_entries_of_the_history_are_dropped_but_not_those_of_jobs(store):
+    """By age, or all but the newest."""
+    for _ in range(4):
+        await store.add(new_job(hosts=1))
+    for job_id in (1, 5, 7):
+        await store.remove(job_id)
+
+    async def ids():
+        return [entry.id for entry in await store.history(HistoryQuery())]
+
+    [_, _, third, _] = await store.history(HistoryQuery())
+    assert await store.drop_history(NOW, most=10) == 0
+    assert await store.drop_history(NOW, most=2) == 1
+    assert await ids() == [3, 5, 7]
+    assert await store.drop_history(third.submit_time + timedelta(microseconds=1), most=10) == 1
+    assert await ids() == [3, 7]

@@ -11,7 +11,7 @@ from remjobs.cli.render.groups import groups, shorten
 from remjobs.model.job import Child, Job
 from remjobs.model.state import JobState
 
-__all__ = ["print_children", "print_details", "print_groups", "print_jobs"]
+__all__ = ["print_children", "print_details", "print_groups", "print_jobs", "style"]
 
 _COLUMNS: Final = ("Id", "Name", "PSJobTypeName", "State", "HasMoreData", "Location", "Command")
 _CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
@@ -47,7 +47,7 @@ def print_jobs(jobs: Sequence[Job], *, children: bool = False) -> None:
         )
         for item in items
     ]
-    print_rows(_COLUMNS, rows, shrinks=("Name", "Location", "Command"), style=_style)
+    print_rows(_COLUMNS, rows, shrinks=("Name", "Location", "Command"), style=style)
 
 
 def print_children(children: Sequence[Child]) -> None:
@@ -63,7 +63,7 @@ def print_children(children: Sequence[Child]) -> None:
         )
         for child in children
     ]
-    print_rows(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",), style=_style)
+    print_rows(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",), style=style)
 
 
 def print_groups(children: Sequence[Child]) -> None:
@@ -79,7 +79,7 @@ def print_groups(children: Sequence[Child]) -> None:
         )
         for group in groups(children, _why)
     ]
-    print_rows(_GROUP_COLUMNS, rows, wraps=("Hosts", "Reason"), style=_style)
+    print_rows(_GROUP_COLUMNS, rows, wraps=("Hosts", "Reason"), style=style)
 
 
 def print_details(item: Job | Child, *, every_child: bool = True) -> None:
@@ -178,7 +178,8 @@ def _why(child: Child) -> str:
     return "; ".join(filter(None, [reason, message]))
 
 
-def _style(cell: str) -> str:
+def style(cell: str) -> str:
+    """Return the colour of a cell: a state has one."""
     try:
         return _COLOURS.get(JobState(cell), "")
     except ValueError:
