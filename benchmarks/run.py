@@ -32,11 +32,11 @@ from support.sshd import Sshd, TestUser
 import remjobs
 from remjobs import Host, JobState, SshOptions
 from remjobs.cli.render import fold
-from remjobs.cli.render.results import Results
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
 from remjobs.model.job import Child
 from remjobs.model.record import Record, Stream
+from remjobs.model.results import Results
 
 HOSTS = 200
 THROTTLE = 32

@@ -7,6 +7,7 @@ choosing. ``blocking()`` gives the same object to synchronous code.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import (
     AsyncGenerator,
@@ -40,6 +41,7 @@ from remjobs.model.definition import (
     HistoryEntry,
     InstancePolicy,
 )
+from remjobs.model.diff import JobDiff, compare
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job
@@ -60,7 +62,7 @@ from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 from remjobs.model.trigger import Trigger
 from remjobs.model.work import Command, Work
-from remjobs.service import Event, JobService
+from remjobs.service import Event, JobService, as_it_stands
 from remjobs.settings import Settings
 
 __all__ = ["BlockingJobs", "Jobs", "blocking", "open"]
@@ -598,6 +600,26 @@ class Jobs:
             **filters: Further fields of ``HistoryQuery``: ``newest``, ``hosts`` ...
         """
         return await self.service.history(HistoryQuery(names=tuple(map(str, names)), **filters))
+
+    async def diff(
+        self,
+        first: Selector,
+        second: Selector,
+        *,
+        normalize: bool = False,
+    ) -> JobDiff:
+        """Compare two jobs host by host, as they stand now.
+
+        Args:
+            first: The one.
+            second: The other.
+            normalize: Mind no host's own name or address, and no time.
+
+        Raises:
+            NoSuchJob: One of them is not there.
+        """
+        one, other = [await as_it_stands(self.service, text) for text in _texts([first, second])]
+        return await asyncio.to_thread(compare, one, other, normalize=normalize)
 
 
 class BlockingJobs:

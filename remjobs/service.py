@@ -7,8 +7,10 @@ over a socket. The CLI and the Python API see nothing else.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
+from remjobs.errors import UsageError
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.definition import (
     DefineRequest,
@@ -21,12 +23,13 @@ from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.prune import PruneRequest
-from remjobs.model.record import Record
+from remjobs.model.record import Record, Stream
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.results import Results
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 
-__all__ = ["DefinitionService", "Event", "JobService"]
+__all__ = ["DefinitionService", "Event", "JobService", "as_it_stands"]
 
 Event = Record | Child
 """What a receiver gets: a record, or a child whose state is to be told."""
@@ -246,3 +249,30 @@ class JobService(Protocol):
     async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
         """Return who asked for what, also of jobs that were removed, oldest first."""
         ...
+
+
+async def as_it_stands(service: JobService, selector: str) -> tuple[Job, Results]:
+    """Return one job, with its children and with all their output up to now.
+
+    Nothing counts as received. Progress records are left out.
+
+    Raises:
+        UsageError: Several jobs are named, or a child.
+    """
+    items = await service.get(JobQuery(selectors=(selector,)))
+    if len(items) != 1:
+        msg = f"{selector!r} names {len(items)} jobs; name one"
+        raise UsageError(msg)
+    [job] = items
+    if isinstance(job, Child):
+        msg = f"{job.id} is a child of job {job.parent_id}: name the job"
+        raise UsageError(msg)
+    results = Results(job.children or ())
+    options = ReceiveOptions(keep=True, everything=True)
+    async with aclosing(service.receive([str(job.id)], options)) as events:
+        async for event in events:
+            if isinstance(event, Child):
+                results.change(event)
+            elif event.stream is not Stream.PROGRESS:
+                results.record(event)
+    return job, results

@@ -14,6 +14,7 @@ from remjobs.cli import (
     definition,
     demo,
     fetch,
+    diff,
     get,
     history,
     hosts,
@@ -65,6 +66,7 @@ app.command("answer")(answer.answer)
 app.command("retry")(retry.retry)
 app.command("set")(set_.set_)
 app.command("remove")(remove.remove)
+app.command("diff")(diff.diff)
 app.command("prune")(prune.prune)
 app.command("history")(history.history)
 app.command("ping")(ping.ping)

@@ -130,7 +130,7 @@ class Receiver:
         """Yield wanted records page by page, holding the job's turn for each page."""
         while True:
             async with self._engine.receiving[self._job_id]:
-                positions = await self._engine.store.positions(self._job_id)
+                positions = await self._engine.store.positions(self._job_id, child_id)
                 page = await self._engine.store.read(self._job_id, after=after, child_id=child_id)
                 try:
                     for record in page:

@@ -208,8 +208,8 @@ class Store(Protocol):
         """Return the sequence number of a job's last record; 0 if it has none."""
         ...
 
-    async def positions(self, job_id: int) -> Positions:
-        """Return the read positions of a job's children."""
+    async def positions(self, job_id: int, child_id: int | None = None) -> Positions:
+        """Return the read positions of a job's children, or of one of them."""
         ...
 
     async def received(self, job_id: int, positions: Positions, told: Collection[int]) -> None:

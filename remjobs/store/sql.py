@@ -307,9 +307,11 @@ class SqlStore:
         """Return the sequence number of a job's last record."""
         return await self._in_reader(partial(self._outputs.last, job_id))
 
-    async def positions(self, job_id: int) -> Positions:
-        """Return the read positions of a job's children."""
+    async def positions(self, job_id: int, child_id: int | None = None) -> Positions:
+        """Return the read positions of a job's children, or of one of them."""
         query = select(children.c.id, children.c.positions).where(children.c.job_id == job_id)
+        if child_id is not None:
+            query = query.where(children.c.id == child_id)
         rows = await self._read(lambda c: c.execute(query).all())
         return {
             row.id: {Stream(stream): seq for stream, seq in row.positions.items()} for row in rows

@@ -284,12 +284,13 @@ async def test_a_failure_without_output_has_more_data_until_it_is_told(store):
 async def test_read_positions_move_forward_only_and_last(open_store):
     """A late receiver cannot move them back, and a restart does not either."""
     store = await open_store()
-    await store.add(new_job(hosts=1))
+    await store.add(new_job(hosts=2))
     await store.received(1, {2: {OUT: 5}}, [])
     await store.received(1, {2: {OUT: 3, ERR: 1}}, [])
     await store.close()
     store = await open_store()
-    assert await store.positions(1) == {2: {OUT: 5, ERR: 1}}
+    assert await store.positions(1) == {2: {OUT: 5, ERR: 1}, 3: {}}
+    assert await store.positions(1, 2) == {2: {OUT: 5, ERR: 1}}
     await store.close()
 
 

@@ -15,11 +15,11 @@ from remjobs.cli.render import fold
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import printer
 from remjobs.cli.render.progress import Progress
-from remjobs.cli.render.results import Results
 from remjobs.errors import UsageError
 from remjobs.model.job import Child, Job, JobType, Reason, ReasonKind
 from remjobs.model.ndjson import replay
 from remjobs.model.record import Record, Stream
+from remjobs.model.results import Results, normalized
 from remjobs.model.state import JobState
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
@@ -132,7 +132,7 @@ def test_what_is_a_hosts_own_tells_nothing_apart(line):
         )
         for n in (1, 2, 3)
     ]
-    assert len(fold.groups(results(*pairs), fold.normalized)) == 1
+    assert len(fold.groups(results(*pairs), normalized)) == 1
     assert len(fold.groups(results(*pairs))) == 3
 
 
@@ -145,7 +145,7 @@ def test_other_names_and_numbers_are_told_apart_though():
         (b"web10", b"web20"),
     ):
         pairs = [(child(n, address=f"10.0.0.{n}"), text) for n, text in enumerate(texts, start=1)]
-        assert len(fold.groups(results(*pairs), fold.normalized)) == 2, texts
+        assert len(fold.groups(results(*pairs), normalized)) == 2, texts
 
 
 def shown(monkeypatch, form, *pairs, job=None, **more):

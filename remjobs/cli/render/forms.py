@@ -13,11 +13,11 @@ from remjobs.cli.render import fold
 from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.json_ import print_json
-from remjobs.cli.render.results import Result, Results
 from remjobs.cli.render.text import TextRenderer
 from remjobs.model.job import Child, Job
 from remjobs.model.ndjson import line_of
 from remjobs.model.record import Record, Stream
+from remjobs.model.results import Result, Results, normalized
 from remjobs.model.wire import record_json
 
 __all__ = ["Printer", "printer"]
@@ -99,7 +99,7 @@ class _Fold(_Gathering):
         self._showing = showing
 
     def show(self) -> None:
-        seen_as = fold.normalized if self._showing.normalize else _as_it_is
+        seen_as = normalized if self._showing.normalize else _as_it_is
         found = fold.groups(self._results, seen_as)
         escaped = not self._showing.raw
         sys.stdout.write(fold.text(found, diff=self._showing.diff, escaped=escaped))
