@@ -24,6 +24,7 @@ from remjobs.cli import (
     prune,
     receive,
     remove,
+    report,
     resume,
     retry,
     run,
@@ -67,6 +68,7 @@ app.command("retry")(retry.retry)
 app.command("set")(set_.set_)
 app.command("remove")(remove.remove)
 app.command("diff")(diff.diff)
+app.command("report")(report.report)
 app.command("prune")(prune.prune)
 app.command("history")(history.history)
 app.command("ping")(ping.ping)

@@ -21,6 +21,8 @@ class Group:
     result: Result
     """That of the first of them."""
     hosts: list[str] = field(default_factory=list)
+    children: list[int] = field(default_factory=list)
+    """Their ids."""
 
     @property
     def heading(self) -> str:
@@ -44,6 +46,7 @@ def groups(
     for result in map(seen_as, results):
         group = found.setdefault(_digest(result), Group(result))
         group.hosts.append(result.child.host)
+        group.children.append(result.child.id)
     return sorted(found.values(), key=lambda group: -len(group.hosts))
 
 
