@@ -103,6 +103,17 @@ ONE_LINE = [
     (["receive", "1", "--output", "html"], 2, "'html' is not one of 'text', 'fold',"),
     (["start", "-f"], 2, "option '-f' requires an argument; see `remjobs --help`"),
     (["controller", "logs", "-n", "0"], 2, "--lines 0"),
+    (["prune"], 2, "give --older-than, --keep, or both"),
+    (["prune", "--keep", "-1"], 2, "--keep -1: expected 0 or more"),
+    (["prune", "--older-than", "30"], 2, "--older-than 30: of what? write 90s"),
+    (["prune", "--older-than", "soon"], 2, "'soon' is not a duration"),
+    (["history", "--newest", "0"], 2, "--newest 0: expected 1 or more"),
+    (["history", "--after", "soon"], 2, "'soon' is not a time"),
+    (["history", "--host", "h[5-1]"], 2, "[5-1] is not a range"),
+    (["history", "--state", "Sleeping"], 2, "no state 'Sleeping'"),
+    (["diff", "98", "99"], 3, "no job 98"),
+    (["report", "99", "--html", "page.html"], 3, "no job 99"),
+    (["report", "99", "--html", "no/such/folder"], 2, "no/such/folder: cannot write"),
 ]
 
 

@@ -60,6 +60,7 @@ def test_a_job_has_the_documented_keys_and_no_others():
         "definition",
         "exclusive",
         "retry_of",
+        "submit_time",
     }
     assert shown["counts"] == {"Failed": 1}
 
