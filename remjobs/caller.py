@@ -6,6 +6,7 @@ import os
 import pwd
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.model.copy import MOST_FILES, Fetch, File, Folder, Push
@@ -13,6 +14,9 @@ from remjobs.model.request import Caller
 from remjobs.model.work import Script
 
 __all__ = ["read_caller", "read_fetch", "read_file", "read_push", "read_script"]
+
+_LONGEST: Final = 256
+"""Characters of what says who asks: a name or an address has no more."""
 
 
 def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
@@ -31,9 +35,9 @@ def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
         ssh_auth_sock=environment.get("SSH_AUTH_SOCK"),
         dbus_session_bus_address=environment.get("DBUS_SESSION_BUS_ADDRESS"),
         user=_user(),
-        sudo_user=environment.get("SUDO_USER"),
+        sudo_user=environment.get("SUDO_USER", "")[:_LONGEST] or None,
         machine=os.uname().nodename,
-        came_from=environment.get("SSH_CONNECTION", "").partition(" ")[0] or None,
+        came_from=environment.get("SSH_CONNECTION", "").partition(" ")[0][:_LONGEST] or None,
     )
 
 

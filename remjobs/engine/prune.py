@@ -66,7 +66,7 @@ async def _look(engine: Engine, keep_days: float | None, history_days: float | N
         if keep_days is not None:
             removed = await prune(engine, PruneRequest(older_than=keep_days * _DAY))
             if removed:
-                _log.info("removed %d jobs that ended long ago", len(removed))
+                _log.info("jobs removed that ended long ago: %d", len(removed))
         if history_days is not None:
             before = before_now(datetime.now(UTC), history_days * _DAY)
             await engine.store.drop_history(before, MOST_ENTRIES)
@@ -94,7 +94,7 @@ async def _ended_at(engine: Engine, job: Job) -> datetime | None:
     will ever know, with the last thing that is known of it.
     """
     if job.is_final:
-        return job.end_time
+        return job.end_time or job.submit_time
     if job.state is not JobState.DISCONNECTED or engine.run_of(job.id) is not None:
         return None
     try:

@@ -101,6 +101,6 @@ def test_the_controller_removes_what_ended_a_month_ago(cli):
     wait_for(lambda: not (cli.home / "output" / "1.db").exists(), "the output is gone")
     assert [job["id"] for job in cli("list", "--json").json] == [3]
     assert [entry["id"] for entry in cli("history", "--json").json] == [1, 3]
-    assert "removed 1 jobs that ended long ago" in (cli.home / "controller.log").read_text()
+    assert "jobs removed that ended long ago: 1" in (cli.home / "controller.log").read_text()
     wrong = cli("list", REMJOBS_KEEP_DAYS="a month")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)

@@ -101,6 +101,17 @@ async def test_a_job_that_tries_another_again_says_so_in_the_history(lab):
     assert [entry.retry_of for entry in await lab.jobs.history()] == [None, 1]
 
 
+async def test_an_instance_of_a_definition_names_it(lab):
+    """And says who started it."""
+    await lab.jobs.define("nightly", "work", on=[lab.fleet.host("h")], durable=False)
+    job = await lab.jobs.start_definition("nightly")
+    await lab.jobs.wait(job, timeout=10)
+    [entry] = await lab.jobs.history()
+    assert (entry.definition, entry.type) == (job.definition, job.type)
+    assert entry.definition.endswith("nightly")
+    assert entry.asker.user == read_caller().user
+
+
 # Prune
 
 

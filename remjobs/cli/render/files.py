@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, Self
+from uuid import uuid4
 
 from remjobs.errors import UsageError
 from remjobs.model.record import Record, Stream
@@ -104,9 +104,10 @@ class WholeFile:
             if path.exists() and not path.is_file():
                 self._file = path.open("wb")
                 return
-            descriptor, beside = tempfile.mkstemp(prefix=f".{path.name[:64]}.", dir=path.parent)
-            self._file = os.fdopen(descriptor, "wb")
-            self._path, self._beside = path, Path(beside)
+            beside = path.with_name(f".{path.name[:64]}.{uuid4()}")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            self._file = os.fdopen(os.open(beside, flags, 0o600), "wb")
+            self._path, self._beside = path, beside
             if path.exists():
                 self._beside.chmod(path.stat().st_mode)
 
