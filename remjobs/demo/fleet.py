@@ -149,6 +149,7 @@ async def _run(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        cwd=environment.get("HOME"),
         env={**os.environ, **environment},
     )
     feeding = asyncio.create_task(_feed(process.stdin, child.stdin))
