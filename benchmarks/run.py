@@ -264,12 +264,12 @@ def bench_fold() -> bool:
 
 def bench_view(home: Path, sshd: Sshd) -> bool:
     """Run on 1,000 hosts with the live view and without: what it costs the processors."""
-    inventory = home / "hosts.yaml"
+    inventory = home / "hosts.ini"
     hosts = (
-        f"  h{number:04d}: {{address: {sshd.address(number % len(sshd.addresses) + 1)}}}\n"
+        f"h{number:04d} ansible_host={sshd.address(number % len(sshd.addresses) + 1)}\n"
         for number in range(CHILDREN)
     )
-    inventory.write_text("hosts:\n" + "".join(hosts))
+    inventory.write_text("".join(hosts))
     words = [str(Path(sys.executable).with_name("remjobs")), "run", "-t", "all"]
     words += ["-i", str(inventory), "-p", str(sshd.port), "-u", sshd.user.name]
     words += ["--identity", str(sshd.key), "--known-hosts", str(sshd.known_hosts)]

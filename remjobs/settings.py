@@ -18,6 +18,7 @@ _IDLE_SECONDS: Final = 900.0
 _KEEP_DAYS: Final = 30.0
 _HISTORY_DAYS: Final = 365.0
 _FOR_EVER: Final = frozenset({"0", "never"})
+_INVENTORIES: Final = (".toml", ".yaml", ".yml", ".ini", ".csv", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,9 @@ class Settings:
 
 
 def _default(config: Path) -> Path:
-    """Return the structured inventory if there is one, else where a plain one would be."""
-    structured = config / "inventory.yaml"
-    return structured if structured.exists() else config / "inventory"
+    """Return the first inventory that is there, else where a plain one would be."""
+    named = (config / f"inventory{suffix}" for suffix in _INVENTORIES)
+    return next((path for path in named if path.exists()), config / "inventory")
 
 
 def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -55,7 +55,7 @@ async def demo_fleet(folder: Path) -> AsyncIterator[Fleet]:
             public = host_key.export_public_key("openssh").decode().strip()
             known.append(f"[{_ADDRESS}]:{ports[name]} {public}\n")
         (folder / "known_hosts").write_text("".join(known), encoding="ascii")
-        inventory = folder / "fleet.yaml"
+        inventory = folder / "fleet.toml"
         inventory.write_text(_inventory(ports), encoding="ascii")
         yield Fleet(inventory=inventory)
 
@@ -63,17 +63,17 @@ async def demo_fleet(folder: Path) -> AsyncIterator[Fleet]:
 def _inventory(ports: dict[str, int]) -> str:
     lines = [
         "# The demo fleet: five SSH servers on this machine.",
-        "defaults:",
-        "  user: demo",
-        "  ssh:",
-        "    identity_files: [demo_key]",
-        "    known_hosts_file: known_hosts",
-        "    config_file: none",
-        "hosts:",
-        *(f"  {name}: {{address: {_ADDRESS}, port: {port}}}" for name, port in ports.items()),
-        "groups:",
-        "  web: [web1, web2, web3, web4]",
-        "  db: [db1]",
+        "[defaults]",
+        'user = "demo"',
+        "[defaults.ssh]",
+        'identity_files = ["demo_key"]',
+        'known_hosts_file = "known_hosts"',
+        'config_file = "none"',
+        "[hosts]",
+        *(f'{name} = {{ address = "{_ADDRESS}", port = {port} }}' for name, port in ports.items()),
+        "[groups]",
+        'web = ["web[1-4]"]',
+        'db = ["db1"]',
     ]
     return "\n".join(lines) + "\n"
 

@@ -13,7 +13,7 @@ from remjobs.model.seconds import check_seconds
 
 __all__ = ["Host", "SshOptions", "check_host_name", "check_user_name"]
 
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,254}")
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
 
 

@@ -93,7 +93,10 @@ class Targets:
     """What ``-t`` was given: names, groups, ranges, ``@file``, ``-``."""
     exclude: tuple[str, ...] = ()
     inventories: tuple[str, ...] = ()
-    """Paths of inventory files; none means the default one, if it exists."""
+    """Paths of inventory files, as ``PATH`` or ``KIND:PATH``; none means the default one,
+    if it exists."""
+    scripts: tuple[str, ...] = ()
+    """Paths of programs that print an inventory; they win over the files."""
     standard_input: str | None = None
     """The text that ``-`` stands for."""
     hosts: tuple[Host, ...] = ()

@@ -61,7 +61,7 @@ esac
     "app.conf": "workers = 4\n",
     "conf.d/10-log.conf": "level = info\n",
     "deploy.sh": "#!/bin/sh\necho deployed\n",
-    "broken.yaml": "hosts:\n  web01:\n    prot: 22\ngroups: {web: [web01]}\n",
+    "broken.toml": '[hosts.web01]\nprot = 22\n[groups]\nweb = ["web01"]\n',
     "report.sh": """#!/bin/sh
 echo "kernel $(uname -r) $*"
 """,
