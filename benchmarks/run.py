@@ -34,9 +34,11 @@ from remjobs import Host, JobState, SshOptions
 from remjobs.cli.render import fold
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
+from remjobs.inventory.select import resolve
 from remjobs.model.job import Child
 from remjobs.model.record import Record, Stream
 from remjobs.model.results import Results
+from remjobs.model.request import Targets
 
 HOSTS = 200
 THROTTLE = 32
@@ -44,6 +46,7 @@ ROUNDS = 5
 CHILDREN = 1000
 OUTPUT = 200 * 1000 * 1000
 FOLDED = 2000
+LISTED = 100_000
 
 
 def line(what: str, value: str, goal: str, good: bool) -> bool:
@@ -291,6 +294,42 @@ def bench_view(home: Path, sshd: Sshd) -> bool:
     return line(f"live view of {CHILDREN} hosts, processor time", value, "< 10 %", share < 0.1)
 
 
+def inventory_texts() -> Iterator[tuple[str, str, str]]:
+    """Yield names, texts and patterns of inventories of many hosts, in groups of 1,000."""
+    groups = [
+        [f"web{at + number:06d}.example.com" for number in range(1000)]
+        for at in range(0, LISTED, 1000)
+    ]
+    names = [name for group in groups for name in group]
+    yield "list", "\n".join(names), "web0[1-3]*,!*7.example.com"
+    ini = (f"[g{at}]\n" + "\n".join(group) + "\n" for at, group in enumerate(groups))
+    yield "list.ini", "".join(ini), "g1*,&web*5.example.com"
+    yield (
+        "settings.ini",
+        "".join(f"{name} ansible_host=10.0.0.1 ansible_port=2222\n" for name in names),
+        "~web0[1-3].*5",
+    )
+    hosts = (
+        f"    g{at}:\n      hosts:\n" + "".join(f"        {name}:\n" for name in group)
+        for at, group in enumerate(groups)
+    )
+    yield "list.yaml", "all:\n  children:\n" + "".join(hosts), "g1*,&web*5.example.com"
+
+
+def bench_inventory(folder: Path) -> list[bool]:
+    """Read inventories of many hosts, and resolve a pattern."""
+    results = []
+    for name, text, pattern in inventory_texts():
+        (folder / name).write_text(text)
+        targets = Targets(include=(pattern,), inventories=(name,))
+        began = time.perf_counter()
+        found = resolve(targets, str(folder), folder / "none").hosts
+        took = time.perf_counter() - began
+        what = f"{LISTED} hosts of {name}, {pattern}: {len(found)}"
+        results.append(line(what, f"{took:.2f} s", "< 3 s", took < 3))
+    return results
+
+
 def watch(words: list[str], environment: dict[str, str], *, terminal: bool) -> None:
     """Run a command, its standard output and error a terminal or a pipe that is read."""
     reader, writer = pty.openpty() if terminal else os.pipe()
@@ -327,6 +366,8 @@ def state() -> Iterator[Path]:
 def main() -> None:
     """Take every figure; end with 1 if one misses its goal."""
     results = []
+    with tempfile.TemporaryDirectory() as folder:
+        results += bench_inventory(Path(folder))
     with server() as sshd:
         hosts = fleet(sshd, CHILDREN)
         with state() as home:

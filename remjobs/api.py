@@ -44,6 +44,7 @@ from remjobs.model.definition import (
 from remjobs.model.diff import JobDiff, compare
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
+from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Pinged, PingRequest
@@ -126,6 +127,7 @@ class Jobs:
         on: On | None = None,
         exclude: Sequence[str] = (),
         inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
         name: str | None = None,
         throttle_limit: int = DEFAULT_THROTTLE,
         pace: Pace | None = None,
@@ -143,7 +145,8 @@ class Jobs:
             arguments: ``"$@"`` of the command or script.
             on: The hosts; None runs it on this machine.
             exclude: Hosts to leave out.
-            inventory: Inventory files; none means the default one.
+            inventory: Inventory files, as ``PATH`` or ``KIND:PATH``; none means the default one.
+            inventory_script: Programs that print an inventory.
             name: The job's name; None is ``Job<ID>``.
             throttle_limit: Children that may run at a time.
             pace: Order, batches, limits and time-out; None is all at once in inventory order.
@@ -167,6 +170,7 @@ class Jobs:
             on=on,
             exclude=exclude,
             inventory=inventory,
+            inventory_script=inventory_script,
             name=name,
             throttle_limit=throttle_limit,
             pace=pace,
@@ -236,6 +240,61 @@ class Jobs:
     async def _copied(self, background: bool, **options: Any) -> Job:
         job = await self.start(**{"durable": False, **options})
         return job if background else (await self.wait(job))[0]
+    async def hosts(
+        self,
+        on: On = "all",
+        *,
+        exclude: Sequence[str] = (),
+        inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
+    ) -> HostList:
+        """Return the hosts that a pattern hits, in the order in which they would run.
+
+        Args:
+            on: Target expressions.
+            exclude: Hosts to leave out.
+            inventory: Inventory files, as ``PATH`` or ``KIND:PATH``; none means the default one.
+            inventory_script: Programs that print an inventory.
+
+        Raises:
+            UsageError: Nothing is hit; the message names what comes near.
+            InventoryError: An inventory cannot be read.
+        """
+        targets = _targets(on, exclude, inventory, inventory_script)
+        request = InventoryRequest(targets=targets, caller=read_caller())
+        return await self.service.inventory.list(request)
+
+    async def groups(
+        self,
+        on: On = (),
+        *,
+        inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
+    ) -> GroupList:
+        """Return the groups of the inventory, or those that hold these hosts."""
+        targets = _targets(on, (), inventory, inventory_script)
+        request = InventoryRequest(targets=targets, caller=read_caller())
+        return await self.service.inventory.groups(request)
+
+    async def describe(
+        self,
+        on: On,
+        *,
+        inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
+    ) -> tuple[HostDetails, ...]:
+        """Return all that inventories say of hosts, each setting with file and line."""
+        targets = _targets(on, (), inventory, inventory_script)
+        request = InventoryRequest(targets=targets, caller=read_caller())
+        return await self.service.inventory.show(request)
+
+    async def preview(
+        self,
+        command: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> Preview:
+        """Return what ``start`` would do on each host; takes what it takes, starts nothing."""
+        return await self.service.inventory.preview(_request(command, **options))
 
     async def define(
         self,
@@ -697,6 +756,7 @@ def _request(
     on: On | None = None,
     exclude: Sequence[str] = (),
     inventory: str | Path | Sequence[str | Path] = (),
+    inventory_script: str | Path | Sequence[str | Path] = (),
     name: str | None = None,
     throttle_limit: int = DEFAULT_THROTTLE,
     pace: Pace | None = None,
@@ -710,7 +770,7 @@ def _request(
     return StartRequest(
         instance_id=uuid4(),
         work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
-        targets=None if on is None else _targets(on, exclude, inventory),
+        targets=None if on is None else _targets(on, exclude, inventory, inventory_script),
         connection=connection or Connection(),
         credential=credential,
         pace=pace or Pace(),
@@ -745,13 +805,16 @@ def _targets(
     on: On,
     exclude: Sequence[str],
     inventory: str | Path | Sequence[str | Path],
+    scripts: str | Path | Sequence[str | Path] = (),
 ) -> Targets:
     named = [on] if isinstance(on, str | Host) else list(on)
     files = [inventory] if isinstance(inventory, str | Path) else list(inventory)
+    programs = [scripts] if isinstance(scripts, str | Path) else list(scripts)
     return Targets(
         include=tuple(item for item in named if isinstance(item, str)),
         exclude=tuple(exclude),
         inventories=tuple(map(str, files)),
+        scripts=tuple(map(str, programs)),
         hosts=tuple(item for item in named if isinstance(item, Host)),
     )
 

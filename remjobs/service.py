@@ -20,6 +20,7 @@ from remjobs.model.definition import (
     HistoryEntry,
 )
 from remjobs.model.history import HistoryQuery, JobEntry
+from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.prune import PruneRequest
@@ -29,7 +30,7 @@ from remjobs.model.results import Results
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 
-__all__ = ["DefinitionService", "Event", "JobService", "as_it_stands"]
+__all__ = ["DefinitionService", "Event", "InventoryService", "JobService", "as_it_stands"]
 
 Event = Record | Child
 """What a receiver gets: a record, or a child whose state is to be told."""
@@ -72,6 +73,30 @@ class DefinitionService(Protocol):
         ...
 
 
+class InventoryService(Protocol):
+    """Looks at inventories and at what a start would do; starts nothing.
+
+    Each method raises ``UsageError`` where a pattern matches nothing, and
+    ``InventoryError`` where an inventory cannot be read.
+    """
+
+    async def list(self, request: InventoryRequest) -> HostList:
+        """Return the hosts that are meant, in the order in which they would run."""
+        ...
+
+    async def show(self, request: InventoryRequest) -> tuple[HostDetails, ...]:
+        """Return all that is said of these hosts, each setting with file and line."""
+        ...
+
+    async def groups(self, request: InventoryRequest) -> GroupList:
+        """Return the groups that hold these hosts; without expressions, all groups."""
+        ...
+
+    async def preview(self, request: StartRequest) -> Preview:
+        """Return what a start would do on each host, refusing what a start would refuse."""
+        ...
+
+
 class JobService(Protocol):
     """Starts jobs and answers for them.
 
@@ -83,6 +108,11 @@ class JobService(Protocol):
     @property
     def definitions(self) -> DefinitionService:
         """What answers for definitions."""
+        ...
+
+    @property
+    def inventory(self) -> InventoryService:
+        """What answers for inventories."""
         ...
 
     async def start(self, request: StartRequest) -> Job:

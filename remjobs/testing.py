@@ -40,6 +40,7 @@ from remjobs.transports.base import (
     NeverStarted,
     Outcome,
     OutcomeUnknown,
+    Prospect,
     Rebooted,
     Signaled,
     StopReport,
@@ -131,6 +132,10 @@ class MemoryTransport:
         if host.name == "impossible":
             msg = "impossible: this host can never work"
             raise UsageError(msg)
+
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Say what would be done, which is nothing."""
+        return Prospect(address=f"{host.name}:0", user=host.user or "nobody", command=work.display)
 
     async def connect(self, host: Host, credential: Credential | None) -> MemorySession:
         """Open a session."""

@@ -18,6 +18,7 @@ from remjobs.cli import (
     get,
     history,
     hosts,
+    inventory,
     list_,
     ping,
     prune,
@@ -76,6 +77,7 @@ app.command("demo")(demo.demo)
 app.add_typer(controller.app, name="controller")
 app.add_typer(definition.app, name="definition")
 app.add_typer(hosts.app, name="hosts")
+app.add_typer(inventory.app, name="inventory")
 
 
 def _print_version(wanted: bool) -> None:

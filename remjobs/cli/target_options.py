@@ -20,6 +20,7 @@ __all__ = [
     "Exclude",
     "Identity",
     "Inventory",
+    "InventoryScript",
     "Keepalive",
     "KnownHosts",
     "LoginTimeout",
@@ -41,7 +42,8 @@ Target = Annotated[
         "--target",
         "-w",
         metavar="PATTERN",
-        help="Hosts: names, groups, ranges, a,b, @FILE, @JOB:STATE or -. None: this machine.",
+        help="Hosts: names, groups, ranges, globs, ~regex, a,b, &a, !a, group[0], @FILE, "
+        "@JOB:STATE or -. None: this machine.",
     ),
 ]
 Exclude = Annotated[
@@ -50,7 +52,20 @@ Exclude = Annotated[
 ]
 Inventory = Annotated[
     list[str] | None,
-    typer.Option("-i", "--inventory", metavar="FILE", help="Inventory to read (repeatable)."),
+    typer.Option(
+        "-i",
+        "--inventory",
+        metavar="[KIND:]FILE",
+        help="Inventory to read (repeatable).",
+    ),
+]
+InventoryScript = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inventory-script",
+        metavar="PATH",
+        help="Program to run that prints an inventory (repeatable).",
+    ),
 ]
 AllowDuplicates = Annotated[
     bool,
@@ -100,6 +115,7 @@ def targets_of(
     include: list[str] | None,
     exclude: list[str] | None,
     inventory: list[str] | None,
+    scripts: list[str] | None = None,
     *,
     allow_duplicates: bool = False,
 ) -> Targets | None:
@@ -109,17 +125,24 @@ def targets_of(
         UsageError: Something was typed that makes no sense without them.
     """
     if not include:
-        if exclude or inventory:
-            msg = "-x and -i need -t: which hosts?"
+        if exclude or inventory or scripts:
+            msg = "-x, -i and --inventory-script need -t: which hosts?"
             raise UsageError(msg)
         return None
     return Targets(
         include=tuple(include),
         exclude=tuple(exclude or ()),
         inventories=tuple(inventory or ()),
-        standard_input=_read_names() if "-" in include else None,
+        scripts=tuple(scripts or ()),
+        standard_input=_read_names() if _asks_for_input(include) else None,
         allow_duplicates=allow_duplicates,
     )
+
+
+def _asks_for_input(expressions: list[str]) -> bool:
+    """Whether a term is ``-``, with an operator before it or not."""
+    terms = (term for expression in expressions for term in expression.split(","))
+    return any(term.strip().lstrip("!& ") == "-" for term in terms)
 
 
 def _read_names() -> str:
@@ -154,6 +177,7 @@ def build_reach(
     target: Target = None,
     exclude: Exclude = None,
     inventory: Inventory = None,
+    inventory_script: InventoryScript = None,
     user: User = None,
     port: Port = None,
     authentication: AuthenticationName = None,
@@ -164,7 +188,7 @@ def build_reach(
     login_timeout: LoginTimeout = None,
 ) -> tuple[Targets | None, Connection]:
     """Return the hosts of an errand and how they are reached, as typed."""
-    return targets_of(target, exclude, inventory), connection_of(
+    return targets_of(target, exclude, inventory, inventory_script), connection_of(
         user=user,
         port=port,
         authentication=authentication,

@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from remjobs.controller.definitions import definition_verbs
+from remjobs.controller.inventory import inventory_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
@@ -87,6 +88,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "answer": lambda body: _jobs(_answered(service, body)),
         "history": lambda body: service.history(decode(body, HistoryQuery)),
         **definition_verbs(service.definitions),
+        **inventory_verbs(service.inventory),
     }
     long = {
         "stop": lambda body: _once(_jobs(_stop(service, body))),

@@ -18,6 +18,7 @@ import h11
 
 from remjobs.controller import lifecycle
 from remjobs.controller.definitions import ClientDefinitions
+from remjobs.controller.inventory import ClientInventory
 from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
@@ -66,6 +67,7 @@ class ControllerClient:
         """
         self._paths = paths
         self.definitions = ClientDefinitions(self._call)
+        self.inventory = ClientInventory(self._call)
         self._headers = [(API_HEADER, api), (BUILD_HEADER, build)]
 
     async def start(self, request: StartRequest) -> Job:

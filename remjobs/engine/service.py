@@ -13,6 +13,7 @@ from remjobs.engine.clean import clean
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
+from remjobs.engine.inventory import EngineInventory
 from remjobs.engine.parts import by_job, on_hosts, shown, with_streams
 from remjobs.engine.ping import ping
 from remjobs.engine.prune import prune
@@ -72,6 +73,12 @@ class EngineService:
         self.schedule = Schedule(engine, self._begin)
         """Fires definitions, while its ``followed`` context lasts."""
         self.definitions = EngineDefinitions(engine, self._plan, self._begin, self.schedule)
+        self.inventory = EngineInventory(
+            default_inventory,
+            self._hosts_of_jobs,
+            self._plan,
+            lambda request: engine.transports(request.caller),
+        )
 
     async def start(self, request: StartRequest) -> Job:
         """Resolve the hosts, refuse what cannot work, store the job and begin it."""

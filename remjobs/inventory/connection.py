@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from remjobs.errors import InventoryError, UsageError
-from remjobs.inventory.base import Setting, Settings
+from remjobs.inventory.base import Place, Setting, Settings
 from remjobs.inventory.draft import VARIABLES
 from remjobs.inventory.plain import LAST_PORT
 from remjobs.inventory.secrets import Encrypted
 from remjobs.model.authentication import Authentication
 from remjobs.model.host import Host, SshOptions, check_host_name, check_user_name
 
-__all__ = ["MEANINGS", "host_of"]
+__all__ = ["MEANINGS", "Said", "explained", "host_of"]
 
 _SSH: Final = frozenset(option.name for option in fields(SshOptions))
 _TRANSPORTS: Final = {
@@ -113,6 +113,31 @@ def host_of(name: str, settings: Settings, directory: Path) -> tuple[Host, Seque
         for key, instead in _PASSED_OVER.items()
         if _says_something(settings.get(VARIABLES + key))
     ]
+
+
+class Said(NamedTuple):
+    """A setting of a host, and who says it."""
+
+    name: str
+    value: object
+    place: Place
+    said_as: str | None
+
+
+def explained(settings: Settings, host: Host) -> Iterator[Said]:
+    """Yield a host's settings with their places: how it is reached first, then variables."""
+    used = set()
+    for key in (*_OURS, *sorted(f"ssh.{option}" for option in _SSH)):
+        if (chosen := _chosen(key, settings, host.transport)) is not None:
+            said, setting = chosen
+            used.add(said if said == key else VARIABLES + said)
+            where = host.ssh if key.startswith("ssh.") else host
+            value = getattr(where, key.removeprefix("ssh."))
+            yield Said(key, value, setting.place, None if said == key else said)
+    for key, setting in sorted(settings.items()):
+        if key.startswith(VARIABLES) and key not in used:
+            encrypted = isinstance(setting.value, Encrypted)
+            yield Said(key, None if encrypted else setting.value, setting.place, None)
 
 
 _OURS: Final = ("transport", "address", "port", "user", "authentication", "credential")

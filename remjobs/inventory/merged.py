@@ -128,6 +128,13 @@ class Merged:
                     found[host] = found[host] + one if host in found else one
         return found
 
+    @property
+    def group_names(self) -> Sequence[str]:
+        """All groups, parents before children, else as they stand."""
+        rank = {name: at for at, name in enumerate(self.groups)}
+        depths = self._depths
+        return sorted(self.groups, key=lambda name: (depths[name], rank[name]))
+
     def members(self, group: str) -> Sequence[str]:
         """Return the hosts of a group and of the groups below it, each once."""
         if group == ALL:

@@ -34,6 +34,7 @@ __all__ = [
     "NotInitialized",
     "Outcome",
     "OutcomeUnknown",
+    "Prospect",
     "Rebooted",
     "Session",
     "Signaled",
@@ -178,6 +179,17 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What would be done on a host."""
+
+    address: str = ""
+    """``address:port``; empty for this machine."""
+    user: str = ""
+    command: str = ""
+    """What the host's shell would get."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Greeting:
     """What a host says when it is asked to run next to nothing."""
 
@@ -298,6 +310,14 @@ class Transport(Protocol):
 
         Raises:
             UsageError: It names the thing and what to do.
+        """
+        ...
+
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Return what would be done with this work, without connecting.
+
+        Raises:
+            UsageError: What says how the host is reached cannot be read.
         """
         ...
 

@@ -20,14 +20,14 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Exited, HostFailure, Login, Signaled
+from remjobs.transports.base import Exited, HostFailure, Login, Prospect, Signaled
 from remjobs.transports.copying import start as copying
 from remjobs.transports.copying.files import Connected
 from remjobs.transports.copying.here import FilesHere
 from remjobs.transports.flow import Flow
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.channel import Launch
-from remjobs.transports.posix.programs import check
+from remjobs.transports.posix.programs import check, shown
 from remjobs.transports.posix.session import PosixSession
 
 __all__ = ["LocalTransport"]
@@ -156,6 +156,10 @@ class LocalTransport:
         ):
             msg = f"no such directory: {work.directory}"
             raise UsageError(msg)
+
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Say as whom, and what the shell would get."""
+        return Prospect(user=_login(host.credential).user, command=shown(work))
 
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
         """Return a session; there is nothing to connect to, but sudo may ask."""

@@ -1,14 +1,11 @@
 """Local work as another user, through a real sudo, and the questions that it asks."""
 
 import os
-import pty
-import re
-import select
 import subprocess
-import time
 
 import pytest
 from support.sshd import running, wait_for, world_writable
+from support.terminal import dialogue
 
 PASSWORD = "correct horse 7"  # noqa: S105 - of an account that the test makes
 
@@ -198,35 +195,6 @@ def test_start_on_a_terminal_asks_there(cli_of_user, other_user, rule):
     assert "Blocked" not in said
     assert cli_of_user("wait", "1").code == 0
     assert cli_of_user.ok("receive", "1") == f"{other_user.name}\n"
-
-
-def dialogue(cli, words, question, reply):
-    """Run a command on a terminal of its own, answer its question, return what it said."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        ["setsid", "--ctty", "--wait", *cli.argv(*words)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        cwd=cli.cwd,
-        env=cli.environment,
-    )
-    os.close(theirs)
-    said, answered, until = b"", False, time.monotonic() + 30
-    while time.monotonic() < until:
-        if select.select([ours], [], [], 0.1)[0]:
-            try:
-                said += os.read(ours, 4096)
-            except OSError:
-                break
-        if not answered and re.search(question.encode() + rb".*: $", said):
-            os.write(ours, reply.encode() + b"\n")
-            answered = True
-        if process.poll() is not None:
-            break
-    os.close(ours)
-    assert process.wait(timeout=5) == 0, said
-    return said.decode()
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,16 @@ async def ran(place, name, **more):
     return Ran(chunks, outcome)
 
 
+async def test_a_preview_says_what_would_be_done(place):
+    """Where, as whom and what, as it then is; nothing is connected to."""
+    host, work = place.work("silence")
+    prospect = place.transport.preview(host, work)
+    session = await place.transport.connect(host, None)
+    assert (prospect.address, prospect.user) == (session.login.address, session.login.user)
+    assert "true" in prospect.command
+    await session.close()
+
+
 async def test_output_comes_from_both_streams_without_gaps(place, durable):
     """Bytes as they are, offsets from 0 per stream, then the exit."""
     result = await ran(place, "both streams", durable=durable)

@@ -49,6 +49,7 @@ class Resolved:
     config_paths: tuple[str, ...]
     address: str
     port: int
+    user: str
     alias: str
     """The name its key is known by."""
     strict: str
@@ -105,6 +106,7 @@ def _resolved(host: Host, config: SSHClientConfig, paths: tuple[str, ...]) -> Re
         config_paths=paths,
         address=address,
         port=cast(int, config.get("Port") or DEFAULT_PORT),
+        user=str(host.user or config.get("User") or getpass.getuser()),
         alias=str(config.get("HostKeyAlias") or address),
         strict=_strictness(config.get("StrictHostKeyChecking")),
         known_hosts=_known_hosts(host, config),

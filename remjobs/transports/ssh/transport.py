@@ -18,10 +18,10 @@ from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import HostFailure, Login
+from remjobs.transports.base import HostFailure, Login, Prospect
 from remjobs.transports.copying import start as copying
 from remjobs.transports.copying.files import Connected
-from remjobs.transports.posix.programs import check
+from remjobs.transports.posix.programs import check, shown
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
@@ -66,6 +66,19 @@ class SshTransport:
                 raise UsageError(msg)
         for path in host.ssh.identity_files:
             self._load((path,))
+
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Say where and as whom, as ~/.ssh/config has it, and what the shell would get."""
+        try:
+            settings = resolve(host)
+        except HostFailure as exc:
+            msg = f"{host.name}: {exc}"
+            raise UsageError(msg) from exc
+        return Prospect(
+            address=_at(settings.address, settings.port),
+            user=settings.user,
+            command=shown(work),
+        )
 
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
         """Connect and log in."""
@@ -182,10 +195,14 @@ def _login(connection: asyncssh.SSHClientConnection, settings: Resolved) -> Logi
     method, *_ = [*connection.get_server_auth_methods(), ""]
     address, *_ = connection.get_extra_info("peername") or [settings.address]
     return Login(
-        address=f"[{address}]:{settings.port}" if ":" in address else f"{address}:{settings.port}",
+        address=_at(address, settings.port),
         user=connection.get_extra_info("username", ""),
         authentication=method,
     )
+
+
+def _at(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def clock_now() -> float:
