@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-__all__ = ["ALL", "UNGROUPED", "Group", "Inventory", "InventorySource", "Place", "Setting"]
+__all__ = [
+    "ALL",
+    "UNGROUPED",
+    "Group",
+    "Inventory",
+    "InventorySource",
+    "Place",
+    "Setting",
+    "printable",
+]
 
 ALL: Final = "all"
 """The group of every host."""
@@ -66,6 +75,13 @@ class Inventory:
     folders: tuple[Path, ...] = ()
     """Where ``group_vars`` and ``host_vars`` may lie."""
     warnings: tuple[str, ...] = ()
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are written out: files may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class InventorySource(Protocol):

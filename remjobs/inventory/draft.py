@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from remjobs.errors import InventoryError, UsageError
-from remjobs.inventory.base import Group, Inventory, Place, Setting, Settings
+from remjobs.inventory.base import Group, Inventory, Place, Setting, Settings, printable
 from remjobs.inventory.secrets import Encrypted, is_secret, without_secrets
 from remjobs.model.host import check_host_name
 
@@ -34,13 +34,13 @@ class Draft:
 
     def complain(self, line: int, problem: str) -> NoReturn:
         """Raise an InventoryError about a line."""
-        msg = f"{Place(self.name, line)}: {problem}"
+        msg = f"{Place(self.name, line)}: {printable(problem)}"
         raise InventoryError(msg)
 
     def warn(self, line: int, problem: str) -> None:
         """Tell of a line what is odd; of very many the first ones."""
         if len(self._warnings) < _MOST_WARNINGS:
-            self._warnings.append(f"{Place(self.name, line)}: {problem}")
+            self._warnings.append(f"{Place(self.name, line)}: {printable(problem)}")
         else:
             self._unsaid += 1
 
@@ -157,7 +157,5 @@ class Draft:
             yield f"{self.name}: {self._unsaid} more of this kind"
         for name, lines in self._dropped.items():
             more = f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else ""
-            yield (
-                f"{Place(self.name, lines[0])}: {name} is not kept{more}: a secret belongs in "
-                "the keyring, never in an inventory"
-            )
+            what = f"{Place(self.name, lines[0])}: {printable(name)} is not kept{more}"
+            yield f"{what}: a secret belongs in the keyring, never in an inventory"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import signal
 import subprocess
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from remjobs.errors import InventoryError
-from remjobs.inventory.base import Inventory
+from remjobs.inventory.base import Inventory, printable
 from remjobs.inventory.draft import Draft
 from remjobs.inventory.text import LARGEST
 
@@ -22,6 +23,8 @@ __all__ = ["InventoryScript"]
 _SECONDS: Final = 60.0
 """For all that a script is asked in one look at it."""
 _SHOWN: Final = 200
+_READ: Final = 65536
+_ERRORS: Final = 1024 * 1024
 _KEYS: Final = ("hosts", "children", "vars")
 
 
@@ -92,21 +95,53 @@ class InventoryScript:
             self._complain(words, f"cannot be run: {exc.strerror}")
         with process:
             try:
-                output, errors = process.communicate(timeout=max(0, deadline - time.monotonic()))
+                output, errors = _output(process, deadline)
+                process.wait(max(0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _end(process)
                 self._complain(words, f"did not end in {self._seconds:g} s; it was ended")
+            except _TooMuch:
+                _end(process)
+                self._complain(words, f"printed over {LARGEST // 1024**2} MiB; it was ended")
         if process.returncode:
             said = errors.strip().decode("utf-8", "replace").splitlines()[-1:]
-            why = f": {said[0][:_SHOWN]}" if said else ""
+            why = f": {printable(said[0][:_SHOWN])}" if said else ""
             self._complain(words, f"failed with exit code {process.returncode}{why}")
-        if len(output) > LARGEST:
-            self._complain(words, f"printed over {LARGEST // 1024**2} MiB")
         return output
 
     def _complain(self, words: list[str], problem: str) -> NoReturn:
         msg = f"{self._path} {' '.join(words)}: the inventory script {problem}"
         raise InventoryError(msg)
+
+
+class _TooMuch(Exception):
+    """It prints more than any inventory holds."""
+
+
+def _output(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """Return what a process prints until it closes its output, and the begin of its errors.
+
+    Raises:
+        TimeoutExpired: It does not close it in time.
+        _TooMuch: It prints more than we would read.
+    """
+    found = [bytearray(), bytearray()]
+    with selectors.DefaultSelector() as selector:
+        for pipe, held in zip((process.stdout, process.stderr), found, strict=True):
+            assert pipe is not None  # noqa: S101 - both are pipes
+            selector.register(pipe, selectors.EVENT_READ, held)
+        while selector.get_map():
+            ready = selector.select(max(0, deadline - time.monotonic()))
+            if not ready:
+                raise subprocess.TimeoutExpired(process.args, 0)
+            for key, _ in ready:
+                if not (data := os.read(key.fd, _READ)):
+                    selector.unregister(key.fileobj)
+                elif len(key.data) < _ERRORS or key.data is found[0]:
+                    key.data.extend(data)
+            if len(found[0]) > LARGEST:
+                raise _TooMuch
+    return bytes(found[0]), bytes(found[1])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

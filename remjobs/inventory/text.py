@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ __all__ = ["LARGEST", "read_text"]
 
 LARGEST: Final = 64 * 1024 * 1024
 """Bytes; no inventory is larger."""
+_NOTHING: Final = Path("/dev/null")
 
 
 def read_text(path: Path) -> str:
@@ -20,7 +22,11 @@ def read_text(path: Path) -> str:
         InventoryError: It is not there, too large, a folder, or not UTF-8.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and path != _NOTHING and not path.is_dir():
+            msg = f"{path}: cannot read the inventory: neither a file nor a folder"
+            raise InventoryError(msg)
+        if found.st_size > LARGEST:
             msg = f"{path}: too large for an inventory (over {LARGEST // 1024**2} MiB)"
             raise InventoryError(msg)
         return path.read_bytes().decode("utf-8-sig")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from remjobs.errors import InventoryError
-from remjobs.inventory.base import Place
+from remjobs.inventory.base import Place, printable
 
 __all__ = ["Tree", "parse_toml"]
 
@@ -120,7 +120,7 @@ class Tree:
 
     def complain(self, problem: str) -> NoReturn:
         """Raise an InventoryError about this place."""
-        msg = f"{Place(self._name, self.line)}: {problem}"
+        msg = f"{Place(self._name, self.line)}: {printable(problem)}"
         raise InventoryError(msg)
 
     def refuse(self, expected: str) -> NoReturn:

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 import yaml
 
 from remjobs.errors import InventoryError
-from remjobs.inventory.base import Place
+from remjobs.inventory.base import Place, printable
 from remjobs.inventory.secrets import Encrypted
 
 __all__ = ["Document", "Node", "parse_yaml"]
@@ -53,7 +53,7 @@ class Document:
 
     def complain(self, node: Node | None, problem: str) -> NoReturn:
         """Raise an InventoryError about a place."""
-        msg = f"{Place(self.name, 1 if node is None else node.line)}: {problem}"
+        msg = f"{Place(self.name, 1 if node is None else node.line)}: {printable(problem)}"
         raise InventoryError(msg)
 
     def refuse(self, node: Node, expected: str) -> NoReturn:
@@ -140,7 +140,7 @@ def parse_yaml(text: str, name: str) -> Document:
         builder = _compose(text, name)
     except yaml.MarkedYAMLError as exc:
         line = exc.problem_mark.line + 1 if exc.problem_mark else 1
-        msg = f"{name}:{line}: not YAML: {exc.problem}"
+        msg = f"{name}:{line}: not YAML: {printable(str(exc.problem))}"
         raise InventoryError(msg) from exc
     except yaml.YAMLError as exc:
         msg = f"{name}: not YAML: {exc}".replace("\n", " ")
@@ -220,7 +220,7 @@ class _Builder:
             self._refuse(event, "a second document begins; expected one")
 
     def _refuse(self, event: yaml.Event, problem: str) -> NoReturn:
-        msg = f"{Place(self._name, _line(event))}: {problem}"
+        msg = f"{Place(self._name, _line(event))}: {printable(problem)}"
         raise InventoryError(msg)
 
 

@@ -1,5 +1,6 @@
 """Readers, settings and selection."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -164,6 +165,22 @@ def test_a_program_is_never_run_by_itself(tmp_path):
     for named in (path, tmp_path):
         with pytest.raises(InventoryError, match="only where it is named by --inventory-script"):
             list(InventoryFile(named).load())
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    """A pipe that nobody writes to would hold us for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InventoryError, match="pipe: cannot read the inventory: neither a file"):
+        list(InventoryFile(tmp_path / "pipe").load())
+    assert list(Merged(InventoryFile(Path("/dev/null")).load(), tmp_path).hosts) == []
+
+
+def test_messages_hold_no_control_characters():
+    """Whatever names a file has for groups and variables."""
+    with pytest.raises(InventoryError, match=r"\[a\\x1b:b\] is unknown"):
+        read("[a\x1b:b]\n", Kind.INI)
+    [warning] = read('a: {vars: {"\\e[2J_password": 1}}', Kind.YAML).warnings
+    assert "\\x1b[2J_password is not kept" in warning
 
 
 # Our own form
@@ -902,6 +919,20 @@ def alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_script_that_prints_without_end_is_ended(tmp_path):
+    """Before it has filled the memory."""
+    source = scripted(tmp_path, "exec yes '{}'", seconds=60)
+    with pytest.raises(InventoryError, match="printed over 64 MiB; it was ended"):
+        source.load()
+
+
+def test_much_on_standard_error_holds_nothing_up(tmp_path):
+    """It is read, and not kept."""
+    answer = '{"g": ["a"], "_meta": {"hostvars": {}}}'
+    source = scripted(tmp_path, f"head -c 3000000 /dev/zero >&2; echo '{answer}'")
+    assert list(Merged(source.load(), tmp_path).hosts) == ["a"]
 
 
 def test_a_script_is_no_program(tmp_path):
