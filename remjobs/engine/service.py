@@ -26,7 +26,8 @@ from remjobs.engine.select import Selected, concerns_children, select
 from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
 from remjobs.errors import NoSuchJob, UsageError
-from remjobs.inventory.select import Selection, operands, resolve
+from remjobs.inventory.patterns import terms
+from remjobs.inventory.select import Selection, resolve
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host, SshOptions
@@ -199,9 +200,10 @@ class EngineService:
         """
         found: dict[str, tuple[Host, ...]] = {}
         for expressions, needed in ((targets.exclude, False), (targets.include, True)):
-            for term in (term for expression in expressions for term in operands(expression)):
-                if (asked := parse(term)) is not None:
-                    found[term] = await self._hosts_of_job(asked, needed=needed)
+            for term in (term for expression in expressions for term in terms(expression)):
+                if (asked := parse(term.text)) is not None:
+                    must = needed and not term.operator
+                    found[term.text] = await self._hosts_of_job(asked, needed=must)
         return found
 
     async def _hosts_of_job(self, asked: HostsOfJob, *, needed: bool) -> tuple[Host, ...]:

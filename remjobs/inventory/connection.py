@@ -232,8 +232,9 @@ def _mechanism(said: str, setting: Setting) -> Authentication:
 
 def _checked(check: Callable[[str], str]) -> Callable[[str, Setting], str]:
     def read(said: str, setting: Setting) -> str:
+        text = _text(said, setting)
         try:
-            return check(_text(said, setting))
+            return check(text)
         except UsageError as exc:
             _complain(setting, f"{said}: {exc}")
 

@@ -26,7 +26,7 @@ from remjobs.model.host import Host
 from remjobs.model.ranges import expand, fold
 from remjobs.model.request import Targets
 
-__all__ = ["Selection", "Sources", "operands", "resolve", "select"]
+__all__ = ["Selection", "Sources", "resolve", "select"]
 
 _NOTHING: Final[Mapping[str, Sequence[Host]]] = MappingProxyType({})
 _MOST_GLOBS: Final = 200
@@ -142,11 +142,6 @@ def select(
         hosts = tuple(map(finder.host, included))
     odd = sources.inventory.warnings if sources.inventory is not None else ()
     return Selection(hosts=hosts, warnings=(*odd, *finder.warnings))
-
-
-def operands(expression: str) -> list[str]:
-    """Return the terms of an expression without their operators."""
-    return [term.text for term in terms(expression)]
 
 
 def _told(repeated: Sequence[str]) -> str:

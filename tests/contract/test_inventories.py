@@ -120,3 +120,18 @@ async def test_hosts_of_an_earlier_job_can_be_looked_at(lab):
     assert [host.name for host in found.hosts] == ["a", "b"]
     [one, _] = await lab.jobs.describe(f"@{job.id}:completed")
     assert (one.host.transport, one.file, one.settings) == ("memory", None, ())
+
+
+async def test_hosts_of_an_earlier_job_can_be_left_out(lab, fleet):
+    """Also where there are none, which includes nothing but leaves out nothing either."""
+    job = await lab.start("web1", "db1")
+    await lab.jobs.wait(job, timeout=10)
+    for pattern, names in (
+        (f"web,!@{job.id}:completed", ["web2", "web3"]),
+        (f"all,&@{job.id}:completed", ["db1", "web1"]),
+        (f"web,!@{job.id}:failed", ["web1", "web2", "web3"]),
+    ):
+        found = await lab.jobs.hosts(pattern, inventory=fleet)
+        assert [host.name for host in found.hosts] == names
+    with pytest.raises(UsageError, match=f"no host of job {job.id} is Failed"):
+        await lab.jobs.hosts(f"web,@{job.id}:failed", inventory=fleet)

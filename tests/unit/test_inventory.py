@@ -317,7 +317,7 @@ def test_ansibles_variables_are_ours(line, host):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("ansible_host='{{ x }}'", "x:1: ansible_host is a template .* remjobs expands none"),
+        ("ansible_host='{{ x }}'", "^/etc/x:1: ansible_host is a template .* remjobs expands none"),
         ("ansible_port=many", "x:1: ansible_port is 'many', expected a port"),
         ("ansible_port=70000", "expected a port from 1 to 65535"),
         ("ansible_user=-x", "x:1: ansible_user: '-x' is not a user name"),
