@@ -102,17 +102,20 @@ def host_of(name: str, settings: Settings, directory: Path) -> tuple[Host, Seque
             ssh[key.removeprefix("ssh.")] = value
         else:
             found[key] = value
-    variables = {
-        key.removeprefix(VARIABLES): setting.value
-        for key, setting in settings.items()
-        if key.startswith(VARIABLES) and not isinstance(setting.value, Encrypted)
-    }
-    host = Host(name=name, variables=variables, ssh=SshOptions(**ssh), **found)
+    host = Host(name=name, variables=_variables(settings), ssh=SshOptions(**ssh), **found)
     return host, [
         f"{settings[VARIABLES + key].place}: {key} is passed over: {instead}"
         for key, instead in _PASSED_OVER.items()
         if _says_something(settings.get(VARIABLES + key))
     ]
+
+
+def _variables(settings: Settings) -> dict[str, object]:
+    return {
+        key.removeprefix(VARIABLES): setting.value
+        for key, setting in settings.items()
+        if key.startswith(VARIABLES) and not isinstance(setting.value, Encrypted)
+    }
 
 
 class Said(NamedTuple):

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from remjobs.errors import UsageError
-from remjobs.inventory.base import ALL, InventorySource
+from remjobs.inventory.base import ALL, UNGROUPED, InventorySource
 from remjobs.inventory.files import InventoryFile
 from remjobs.inventory.kinds import split_kind
 from remjobs.inventory.merged import Merged
@@ -32,6 +32,7 @@ _NOTHING: Final[Mapping[str, Sequence[Host]]] = MappingProxyType({})
 _MOST_GLOBS: Final = 200
 _MOST_CANDIDATES: Final = 5000
 _IMPLICIT: Final = frozenset({ALL, "*"})
+_ALWAYS: Final = frozenset({ALL, UNGROUPED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,11 +320,14 @@ class _Finder:
         *,
         needed: bool,
     ) -> list[str]:
-        """Return the hosts that match, or are in a group that does, in inventory order."""
+        """Return the hosts that match, or are in a group that does, in inventory order.
+
+        The groups that are always there do not match: ``a*`` is not every host.
+        """
         in_groups = {
             host
             for group in inventory.groups
-            if any(pattern.match(group) for pattern in patterns)
+            if group not in _ALWAYS and any(pattern.match(group) for pattern in patterns)
             for host in inventory.members(group)
         }
         found = [

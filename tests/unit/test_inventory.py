@@ -781,6 +781,14 @@ def test_patterns_select(fleet, pattern, names):
     assert chosen(fleet, pattern) == names
 
 
+def test_a_wildcard_never_means_every_host_by_its_first_letter(fleet):
+    """All and ungrouped are groups by their own name only; Ansible's a* is all of them."""
+    (fleet / "x.ini").write_text("apple\nunder\nbanana\n[web]\nw\n")
+    assert chosen(fleet, "a*", inventory="x.ini") == ["apple"]
+    assert chosen(fleet, "~u", inventory="x.ini") == ["under"]
+    assert chosen(fleet, "*", inventory="x.ini") == ["apple", "under", "banana", "w"]
+
+
 def test_operators_count_over_all_expressions(fleet):
     """However often -t is given."""
     assert chosen(fleet, "web", "!web1", "&@some.txt") == ["web2"]
