@@ -20,6 +20,7 @@ from remjobs.inventory.select import resolve
 from remjobs.model.authentication import Authentication
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.request import Targets
+from remjobs.settings import Settings
 
 SAMPLES = Path(__file__).parents[2] / "inventories"
 NOWHERE = Path("/no/such/inventory")
@@ -949,3 +950,19 @@ def test_a_script_is_no_program(tmp_path):
     (tmp_path / "script").chmod(0o644)
     with pytest.raises(InventoryError, match="cannot be run: Permission denied"):
         source.load()
+
+
+# The default place
+
+
+@pytest.mark.parametrize("name", ["inventory.toml", "inventory.yml", "inventory.ini", "inventory"])
+def test_the_default_inventory_is_the_first_that_is_there(tmp_path, monkeypatch, name):
+    """Whatever its form; REMJOBS_INVENTORY names another."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "remjobs"
+    folder.mkdir()
+    (folder / "inventory").touch()
+    (folder / name).touch()
+    assert Settings.resolve({}).inventory == folder / name
+    named = Settings.resolve({"REMJOBS_INVENTORY": "/etc/x.csv"})
+    assert named.inventory == Path("/etc/x.csv")
