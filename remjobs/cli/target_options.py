@@ -126,7 +126,9 @@ def targets_of(
     """
     if not include:
         if exclude or inventory or scripts:
-            msg = "-x, -i and --inventory-script need -t: which hosts?"
+            msg = "-x and -i need -t: which hosts?"
+            if scripts:
+                msg = "--inventory-script needs -t: which hosts?"
             raise UsageError(msg)
         return None
     return Targets(
