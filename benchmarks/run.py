@@ -37,8 +37,8 @@ from remjobs.controller.paths import Paths
 from remjobs.inventory.select import resolve
 from remjobs.model.job import Child
 from remjobs.model.record import Record, Stream
-from remjobs.model.results import Results
 from remjobs.model.request import Targets
+from remjobs.model.results import Results
 
 HOSTS = 200
 THROTTLE = 32

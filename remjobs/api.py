@@ -240,6 +240,7 @@ class Jobs:
     async def _copied(self, background: bool, **options: Any) -> Job:
         job = await self.start(**{"durable": False, **options})
         return job if background else (await self.wait(job))[0]
+
     async def hosts(
         self,
         on: On = "all",
