@@ -12,6 +12,7 @@ from remjobs.errors import UsageError
 from remjobs.model.copy import MOST_FILES, Fetch, File, Folder, Push
 from remjobs.model.request import Caller
 from remjobs.model.work import Script
+from remjobs.settings import Settings
 
 __all__ = ["read_caller", "read_fetch", "read_file", "read_push", "read_script"]
 
@@ -23,13 +24,14 @@ def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
     """Return what of this process belongs to a request.
 
     Raises:
-        UsageError: The working directory is gone.
+        UsageError: The working directory is gone, or a setting is wrong.
     """
     try:
         directory = str(Path.cwd())
     except OSError as exc:
         msg = "the working directory is gone; change to another"
         raise UsageError(msg) from exc
+    settings = Settings.resolve(environment)
     return Caller(
         directory=directory,
         ssh_auth_sock=environment.get("SSH_AUTH_SOCK"),
@@ -38,6 +40,8 @@ def read_caller(environment: Mapping[str, str] = os.environ) -> Caller:
         sudo_user=environment.get("SUDO_USER", "")[:_LONGEST] or None,
         machine=os.uname().nodename,
         came_from=environment.get("SSH_CONNECTION", "").partition(" ")[0][:_LONGEST] or None,
+        inventories=tuple(map(str, settings.inventory)),
+        defaults=settings.connection,
     )
 
 

@@ -10,6 +10,7 @@ from remjobs import __version__
 from remjobs.cli import (
     answer,
     boundary,
+    config,
     controller,
     definition,
     demo,
@@ -74,6 +75,7 @@ app.command("prune")(prune.prune)
 app.command("history")(history.history)
 app.command("ping")(ping.ping)
 app.command("demo")(demo.demo)
+app.add_typer(config.app, name="config")
 app.add_typer(controller.app, name="controller")
 app.add_typer(definition.app, name="definition")
 app.add_typer(hosts.app, name="hosts")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from remjobs.caller import read_caller
-from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.boundary import client, complain, perform, settings
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
@@ -15,7 +15,7 @@ from remjobs.cli.target_options import Credential, ThrottleLimit
 from remjobs.model.exits import ExitCode
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
-from remjobs.model.request import DEFAULT_THROTTLE, Connection, Targets
+from remjobs.model.request import Connection, Targets
 
 __all__ = ["ping"]
 
@@ -24,7 +24,7 @@ __all__ = ["ping"]
 def ping(
     reach: Callable[[], tuple[Targets | None, Connection]],
     credential: Credential = None,
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     json: Json = False,
 ) -> None:
     """See how far one gets on hosts: name, tcp, host-key, authentication, become, shell.
@@ -36,7 +36,7 @@ def ping(
         targets, connection = reach()
         return PingRequest(
             targets=targets,
-            throttle_limit=throttle_limit,
+            throttle_limit=settings().throttle_limit if throttle_limit is None else throttle_limit,
             connection=connection,
             credential=credential,
             caller=read_caller(),

@@ -106,8 +106,8 @@ Credential = Annotated[
     typer.Option("--credential", metavar="USER", help="Be this user on this machine (by sudo)."),
 ]
 ThrottleLimit = Annotated[
-    int,
-    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time."),
+    int | None,
+    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time. [default: 32]"),
 ]
 
 

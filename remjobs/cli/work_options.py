@@ -8,6 +8,7 @@ from uuid import uuid4
 import typer
 
 from remjobs.caller import read_caller, read_file, read_script
+from remjobs.cli.boundary import settings
 from remjobs.cli.options import parse_size
 from remjobs.cli.target_options import (
     AllowDuplicates,
@@ -31,7 +32,7 @@ from remjobs.cli.target_options import (
     targets_of,
 )
 from remjobs.errors import UsageError
-from remjobs.model.request import DEFAULT_THROTTLE, StartRequest
+from remjobs.model.request import StartRequest
 from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, DEFAULT_RECONNECT, Command, Script, Work
 
 __all__ = ["build_request"]
@@ -146,7 +147,7 @@ def build_request(
     input_: Input = None,
     credential: Credential = None,
     name: Name = None,
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     shell: Shell = None,
     run_as_32: RunAs32 = False,
     ps_version: PsVersion = None,
@@ -225,7 +226,7 @@ def build_request(
         connection=connection,
         credential=credential,
         name=name,
-        throttle_limit=throttle_limit,
+        throttle_limit=settings().throttle_limit if throttle_limit is None else throttle_limit,
         caller=read_caller(),
     )
 

@@ -49,10 +49,9 @@ def main(home: str, listener: int, lock: int) -> None:
     sign(lock)
     _log_to(paths.log)
     resource.setrlimit(resource.RLIMIT_CORE, _CORE_LIMIT)
-    settings = Settings.resolve(os.environ, home=paths.home)
     server_socket = socket.socket(fileno=listener)
     try:
-        asyncio.run(serve(settings, paths, server_socket))
+        asyncio.run(serve(paths, server_socket))
     except Exception:
         _log.exception("the controller broke off")
         raise
@@ -60,9 +59,13 @@ def main(home: str, listener: int, lock: int) -> None:
     sys.exit(0)
 
 
-async def serve(settings: Settings, paths: Paths, listener: socket.socket) -> None:
-    """Serve until idle or told to leave. A store that cannot be used is told to clients."""
+async def serve(paths: Paths, listener: socket.socket) -> None:
+    """Serve until idle or told to leave.
+
+    Settings that are wrong and a store that cannot be used are told to clients.
+    """
     try:
+        settings = Settings.resolve(os.environ, home=paths.home)
         async with (
             open_engine(settings) as (engine, service),
             service.schedule.followed(),

@@ -105,7 +105,7 @@ class EngineService:
     async def _plan(self, request: StartRequest) -> Selection:
         """Return the hosts, refusing before anything starts what cannot work there."""
         selection = await self._selection(request.targets, request.caller, request.credential)
-        hosts = tuple(_connected(host, request.connection) for host in selection.hosts)
+        hosts = tuple(_reachable(host, request) for host in selection.hosts)
         transports = self._engine.transports(request.caller)
         for host in hosts:
             transports(host.transport).check(host, request.work)
@@ -171,7 +171,7 @@ class EngineService:
         """Return hosts for an errand, refusing what can never be reached, and the ways there."""
         selection = await self._selection(request.targets, request.caller, credential)
         transports = self._engine.transports(request.caller)
-        hosts = [_connected(host, request.connection) for host in selection.hosts]
+        hosts = [_reachable(host, request) for host in selection.hosts]
         for host in hosts:
             transports(host.transport).check(host, _NOTHING)
         return hosts, transports
@@ -186,9 +186,9 @@ class EngineService:
             return Selection(hosts=(replace(_LOCAL, credential=credential),), warnings=())
         return await asyncio.to_thread(
             resolve,
-            targets,
+            _with_inventories(targets, caller),
             caller.directory,
-            self._default_inventory,
+            Path(caller.inventories[0]) if caller.inventories else self._default_inventory,
             await self._hosts_of_jobs(targets),
         )
 
@@ -431,8 +431,31 @@ def _parents(hits: Sequence[Selected]) -> list[int]:
     return list(dict.fromkeys(hit.job_id for hit in hits))
 
 
+def _with_inventories(targets: Targets, caller: Caller) -> Targets:
+    """Return the targets with the asker's usual inventories, if none was named."""
+    usual = tuple(path for path in caller.inventories if Path(path).exists())
+    return targets if targets.inventories else replace(targets, inventories=usual)
+
+
+def _reachable(host: Host, request: StartRequest | CleanRequest | PingRequest) -> Host:
+    """Apply the request's connection settings over the host's own, and these over the usual."""
+    if host.transport != _LOCAL.transport:
+        host = _connected(_connected(host, request.caller.defaults), _connection_of(host))
+    return _connected(host, request.connection)
+
+
+def _connection_of(host: Host) -> Connection:
+    """Return a host's own connection settings."""
+    return Connection(
+        user=host.user,
+        port=host.port,
+        authentication=host.authentication,
+        ssh=host.ssh,
+    )
+
+
 def _connected(host: Host, connection: Connection) -> Host:
-    """Apply the request's connection settings over the host's own."""
+    """Apply connection settings over a host's."""
     given = {f.name: getattr(connection.ssh, f.name) for f in fields(SshOptions)}
     ssh = replace(host.ssh, **{name: value for name, value in given.items() if value})
     return replace(

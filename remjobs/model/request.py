@@ -68,6 +68,22 @@ def check_local_user(credential: str | None, targets: Targets | None) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Connection settings that override what the inventory says, for every host."""
+
+    user: str | None = None
+    port: int | None = None
+    authentication: Authentication | None = None
+    ssh: SshOptions = SshOptions()
+
+    def __post_init__(self) -> None:
+        """Refuse a port that is none."""
+        if self.port is not None and not 1 <= self.port <= _LAST_PORT:
+            msg = f"port {self.port} is not between 1 and 65535"
+            raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """What belongs to the one who asks, and would be stale in the controller."""
 
@@ -83,6 +99,11 @@ class Caller:
     """The machine on which it asks."""
     came_from: str | None = None
     """The address from which it is logged in there over SSH."""
+    inventories: tuple[str, ...] = ()
+    """Inventories that are read where none is named, those of them that exist; none
+    is what the one who answers has set."""
+    defaults: Connection = Connection()
+    """For hosts of which neither the request nor the inventory says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,21 +126,6 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
-    """Connection settings that override what the inventory says, for every host."""
-
-    user: str | None = None
-    port: int | None = None
-    authentication: Authentication | None = None
-    ssh: SshOptions = SshOptions()
-
-    def __post_init__(self) -> None:
-        """Refuse a port that is none."""
-        if self.port is not None and not 1 <= self.port <= _LAST_PORT:
-            msg = f"port {self.port} is not between 1 and 65535"
-            raise UsageError(msg)
-
-
 def check_connection(connection: Connection, targets: Targets | None) -> None:
     """Refuse to say how hosts are reached where there are none.
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from remjobs.cli.output_options import OutputForm, Showing
+from remjobs.cli.output_options import Showing
 from remjobs.cli.render import fold
 from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.files import OutputFolder
@@ -16,6 +16,7 @@ from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import TextRenderer
 from remjobs.model.job import Child, Job
 from remjobs.model.ndjson import line_of
+from remjobs.model.output import OutputForm
 from remjobs.model.record import Record, Stream
 from remjobs.model.results import Result, Results, normalized
 from remjobs.model.wire import record_json
