@@ -22,6 +22,7 @@ from remjobs.model.definition import (
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record, Stream
@@ -249,6 +250,14 @@ class JobService(Protocol):
 
     def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
         """Yield how far one gets on each host, as it is known. Runs no work there."""
+        ...
+
+    async def names(self, request: NamesRequest) -> Names:
+        """Return the names of hosts and groups that inventories have.
+
+        Raises:
+            InventoryError: One cannot be read.
+        """
         ...
 
     async def remove(

@@ -38,9 +38,9 @@ def paths() -> Paths:
     return Paths(settings().home)
 
 
-def client() -> ControllerClient:
-    """Return a client of this environment's controller."""
-    return ControllerClient(paths())
+def client(*, launch: bool = True) -> ControllerClient:
+    """Return a client of this environment's controller, which starts it if need be."""
+    return ControllerClient(paths(), launch=launch)
 
 
 def complain(message: str) -> None:

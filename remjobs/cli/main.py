@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final, NoReturn, cast
 
 import typer
@@ -10,6 +11,7 @@ from remjobs import __version__
 from remjobs.cli import (
     answer,
     boundary,
+    completion,
     config,
     controller,
     definition,
@@ -73,6 +75,7 @@ app.command("diff")(diff.diff)
 app.command("report")(report.report)
 app.command("prune")(prune.prune)
 app.command("history")(history.history)
+app.command("completion")(completion.completion)
 app.command("ping")(ping.ping)
 app.command("demo")(demo.demo)
 app.add_typer(config.app, name="config")
@@ -103,6 +106,8 @@ def options(
 
 def main() -> None:
     """Run the command line."""
+    if "_REMJOBS_COMPLETE" in os.environ:
+        completion.answer_shell(typer.main.get_group(app))
     try:
         raise SystemExit(app(prog_name="remjobs", standalone_mode=False))
     except _UsageError as exc:

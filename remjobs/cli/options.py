@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from remjobs.cli.completing import jobs, states
 from remjobs.errors import UsageError
 from remjobs.model.job import JobType
 from remjobs.model.record import Stream
@@ -29,11 +30,21 @@ __all__ = [
 ]
 
 _SELECTOR_HELP: Final = "Id, name, glob, UUID or the beginning of one, or @last."
-SomeSelectors = Annotated[list[str], typer.Argument(metavar="JOB...", help=_SELECTOR_HELP)]
-Selectors = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help=_SELECTOR_HELP)]
+SomeSelectors = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB...", help=_SELECTOR_HELP, autocompletion=jobs),
+]
+Selectors = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[JOB]...", help=_SELECTOR_HELP, autocompletion=jobs),
+]
 InState = Annotated[
     list[str] | None,
-    typer.Option("--state", help="Only jobs in this state; all, if none is named (repeatable)."),
+    typer.Option(
+        "--state",
+        help="Only jobs in this state; all, if none is named (repeatable).",
+        autocompletion=states,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

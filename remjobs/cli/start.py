@@ -12,6 +12,7 @@ import typer
 from remjobs.caller import read_caller
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.completing import definitions, job_types
 from remjobs.cli.options import Json, parse_type
 from remjobs.cli.preview import DEFAULT_CONFIRM, Caution, ConfirmAbove, DryRun, Yes, goes_ahead
 from remjobs.cli.render.json_ import item_json, print_json
@@ -37,7 +38,12 @@ __all__ = ["show_started", "start", "start_definition", "warn"]
 
 DefinitionOption = Annotated[
     str | None,
-    typer.Option("--definition", metavar="NAME", help="Start this saved definition now."),
+    typer.Option(
+        "--definition",
+        metavar="NAME",
+        help="Start this saved definition now.",
+        autocompletion=definitions,
+    ),
 ]
 DefinitionPath = Annotated[
     str | None,
@@ -45,7 +51,9 @@ DefinitionPath = Annotated[
 ]
 Type = Annotated[
     str | None,
-    typer.Option("--type", metavar="TYPE", help="The type that the job must have."),
+    typer.Option(
+        "--type", metavar="TYPE", help="The type that the job must have.", autocompletion=job_types
+    ),
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from remjobs.cli.completing import authentications, targets
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
 from remjobs.model.host import SshOptions
@@ -44,11 +45,18 @@ Target = Annotated[
         metavar="PATTERN",
         help="Hosts: names, groups, ranges, globs, ~regex, a,b, &a, !a, group[0], @FILE, "
         "@JOB:STATE or -. None: this machine.",
+        autocompletion=targets,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("-x", "--exclude", metavar="PATTERN", help="Hosts to leave out (repeatable)."),
+    typer.Option(
+        "-x",
+        "--exclude",
+        metavar="PATTERN",
+        help="Hosts to leave out (repeatable).",
+        autocompletion=targets,
+    ),
 ]
 Inventory = Annotated[
     list[str] | None,
@@ -79,7 +87,12 @@ Identity = Annotated[
 ]
 AuthenticationName = Annotated[
     str | None,
-    typer.Option("--authentication", metavar="NAME", help="Mechanism to log in by, as PublicKey."),
+    typer.Option(
+        "--authentication",
+        metavar="NAME",
+        help="Mechanism to log in by, as PublicKey.",
+        autocompletion=authentications,
+    ),
 ]
 SshConfig = Annotated[
     str | None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.completing import states
 from remjobs.cli.options import Json, Selectors, parse_state
 from remjobs.cli.render.answers import is_part, show_jobs
 from remjobs.cli.render.events import tell_ends
@@ -29,7 +30,12 @@ Force = Annotated[
 ]
 Wanted = Annotated[
     str | None,
-    typer.Option("--state", metavar="STATE", help="Until they are in this state instead."),
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help="Until they are in this state instead.",
+        autocompletion=states,
+    ),
 ]
 _TOLD = FINAL | {JobState.DISCONNECTED}
 """States whose exit code says how it ended, also where they were waited for."""

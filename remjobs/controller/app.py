@@ -21,6 +21,7 @@ from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.history import HistoryQuery
 from remjobs.model.job import Child, Job
+from remjobs.model.names import NamesRequest
 from remjobs.model.ping import PingRequest
 from remjobs.model.prune import PruneRequest
 from remjobs.model.request import (
@@ -77,6 +78,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "list": lambda body: _list(service, body),
         "get": lambda body: _get(service, body),
         "start": lambda body: _start(service, body),
+        "names": lambda body: service.names(decode(body, NamesRequest)),
         "retry": lambda body: _retry(service, body),
         "set": lambda body: _jobs(
             service.set(body["selectors"], throttle_limit=decode(body["throttle_limit"], int)),

@@ -25,6 +25,7 @@ from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record
@@ -57,15 +58,26 @@ class _HungUp(Exception):
 class ControllerClient:
     """Asks the controller of a state directory, which is started when it is needed."""
 
-    def __init__(self, paths: Paths, *, api: str = API, build: str = BUILD) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        api: str = API,
+        build: str = BUILD,
+        launch: bool = True,
+    ) -> None:
         """Talk to the controller of these paths.
 
         Args:
             paths: Where it lives.
             api: The interface we speak; a parameter for tests of mismatches.
             build: Our program's version.
+            launch: Start a controller if none runs, and in the place of an idle one of
+                another version; else verbs raise.
         """
         self._paths = paths
+        self._launch = launch
+        self._connect = lifecycle.connect_or_start if launch else _connect_only
         self.definitions = ClientDefinitions(self._call)
         self.inventory = ClientInventory(self._call)
         self._headers = [(API_HEADER, api), (BUILD_HEADER, build)]
@@ -192,6 +204,10 @@ class ControllerClient:
         async for value in self._stream("ping", request):
             yield decode(value, Pinged)
 
+    async def names(self, request: NamesRequest) -> Names:
+        """Return the names that inventories have."""
+        return decode(await self._call("names", request), Names)
+
     async def status(self) -> Mapping[str, Any] | None:
         """Return what the controller says of itself; None if none runs. Starts none."""
         status: Mapping[str, Any] | None = await self._if_running("status", {})
@@ -221,11 +237,11 @@ class ControllerClient:
         return decode(answers[0], tuple[Job, ...])
 
     async def _call(self, verb: str, body: object) -> Any:
-        async with self._exchange(verb, body, lifecycle.connect_or_start) as answer:
+        async with self._exchange(verb, body, self._connect) as answer:
             return answer.checked(parse(await answer.rest()))
 
     async def _stream(self, verb: str, body: object) -> AsyncIterator[Any]:
-        async with self._exchange(verb, body, lifecycle.connect_or_start) as answer:
+        async with self._exchange(verb, body, self._connect) as answer:
             async for line in answer.lines():
                 yield answer.checked(parse(line))
 
@@ -286,7 +302,8 @@ class ControllerClient:
         """
         value = parse(await answer.rest())
         error = _error_in(value)
-        if not isinstance(error, VersionMismatch) or not value.get("idle"):
+        replaceable = isinstance(error, VersionMismatch) and value.get("idle") and self._launch
+        if not replaceable:
             raise error or ControllerError(str(value))
         await self.shutdown()
         return True

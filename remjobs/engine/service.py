@@ -26,12 +26,14 @@ from remjobs.engine.select import Selected, concerns_children, select
 from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
 from remjobs.errors import NoSuchJob, UsageError
+from remjobs.inventory.names import names
 from remjobs.inventory.patterns import terms
 from remjobs.inventory.select import Selection, resolve
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.prune import PruneRequest
 from remjobs.model.ranges import fold
@@ -162,6 +164,21 @@ class EngineService:
         async with aclosing(on_each(hosts, one, request.throttle_limit)) as answers:
             async for answer in answers:
                 yield answer
+
+    async def names(self, request: NamesRequest) -> Names:
+        """Return the names that inventories have."""
+        return await asyncio.to_thread(self._names, request)
+
+    def _names(self, request: NamesRequest) -> Names:
+        asked = Targets(inventories=request.inventories)
+        folder = Path(request.caller.directory)
+        paths = [
+            folder / Path(path).expanduser()
+            for path in _with_inventories(asked, request.caller).inventories
+        ]
+        if not paths and not request.caller.inventories and self._default_inventory.exists():
+            paths = [self._default_inventory]
+        return names(paths, request.beginning, request.limit)
 
     async def _reached(
         self,

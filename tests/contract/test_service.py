@@ -11,14 +11,15 @@ from support.engines import until
 from support.services import counted
 from support.states import ended, running, suspending
 
-from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
+from remjobs.errors import InventoryError, NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Stage
 from remjobs.model.record import Record, Stream
-from remjobs.model.request import Connection, ReceiveOptions
+from remjobs.model.request import Caller, Connection, ReceiveOptions
 from remjobs.model.state import JobState as S
 from remjobs.transports.base import Exited, HostFailure, Lost
 
@@ -611,3 +612,28 @@ async def test_a_ping_that_nobody_reads_on_ends(lab):
     assert (await anext(answers)).host == "a"
     await answers.aclose()
     await until(lambda: lab.fleet.active == 0, "the connection is let go of")
+
+
+# Names
+
+
+async def test_names_are_those_of_the_askers_inventories(lab, tmp_path):
+    """Or of those that are named; as far as they begin so, at most so many."""
+    (tmp_path / "usual.yaml").write_text("groups: {web: [web1, web2], db: [db1]}\n")
+    (tmp_path / "other").write_text("x[1-5]\n")
+    caller = Caller(directory=str(tmp_path), inventories=(f"{tmp_path}/usual.yaml", "/none"))
+    names = lab.jobs.service.names
+    assert await names(NamesRequest(caller=caller)) == Names(
+        hosts=("web1", "web2", "db1"),
+        groups=("web", "db"),
+    )
+    assert await names(NamesRequest(caller=caller, beginning="w", limit=1)) == Names(
+        hosts=("web1",),
+        groups=("web",),
+    )
+    assert (await names(NamesRequest(caller=caller, inventories=("other",)))).hosts == (
+        *("x1", "x2", "x3", "x4", "x5"),
+    )
+    assert await names(NamesRequest(caller=Caller(inventories=("/none",)))) == Names()
+    with pytest.raises(InventoryError, match="nothing: cannot read"):
+        await names(NamesRequest(caller=caller, inventories=("nothing",)))
