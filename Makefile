@@ -12,7 +12,7 @@ SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml READM
 TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:openssh-client \
          sudo:sudo shellcheck:shellcheck ip:iproute2 unshare:util-linux perl:perl \
          busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish zsh:zsh \
-         chromium:chromium
+         chromium:chromium gnome-keyring-daemon:gnome-keyring dbus-daemon:dbus
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=

@@ -43,6 +43,7 @@ from remjobs.model.definition import (
 )
 from remjobs.model.diff import JobDiff, compare
 from remjobs.model.history import HistoryQuery, JobEntry
+from remjobs.model.doctor import ExamineRequest, Finding
 from remjobs.model.host import Host
 from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job
@@ -613,6 +614,23 @@ class Jobs:
         async with aclosing(self.service.ping(request)) as answers:
             async for answer in answers:
                 yield answer
+
+    async def examine(
+        self,
+        *,
+        throttle_limit: int = DEFAULT_THROTTLE,
+    ) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up on this side is looked through.
+
+        As `remjobs doctor`, without what it finds of the controller and its directory.
+
+        Args:
+            throttle_limit: Hosts that are to run at a time.
+        """
+        request = ExamineRequest(throttle_limit=throttle_limit, caller=read_caller())
+        async with aclosing(self.service.examine(request)) as findings:
+            async for finding in findings:
+                yield finding
 
     async def remove(
         self,

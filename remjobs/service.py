@@ -21,6 +21,7 @@ from remjobs.model.definition import (
 )
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
+from remjobs.model.doctor import ExamineRequest, Finding
 from remjobs.model.job import Child, Job
 from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
@@ -250,6 +251,10 @@ class JobService(Protocol):
 
     def ping(self, request: PingRequest) -> AsyncGenerator[Pinged, None]:
         """Yield how far one gets on each host, as it is known. Runs no work there."""
+        ...
+
+    def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up on our side is looked through; contact no host."""
         ...
 
     async def names(self, request: NamesRequest) -> Names:

@@ -23,6 +23,7 @@ from remjobs.credentials.credential import Credential
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
 from remjobs.errors import UsageError
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
@@ -104,6 +105,8 @@ class MemoryTransport:
         """Host and key of every start, in order."""
         self.active = 0
         """Sessions that are open or being opened."""
+        self.findings: tuple[Finding, ...] = ()
+        """What ``examine`` finds."""
         self.peak = 0
         """The most sessions that were open at once."""
 
@@ -136,6 +139,10 @@ class MemoryTransport:
     def preview(self, host: Host, work: Work) -> Prospect:
         """Say what would be done, which is nothing."""
         return Prospect(address=f"{host.name}:0", user=host.user or "nobody", command=work.display)
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Find what is to be found."""
+        return self.findings
 
     async def connect(self, host: Host, credential: Credential | None) -> MemorySession:
         """Open a session."""

@@ -18,6 +18,7 @@ from remjobs.cli import (
     demo,
     diff,
     fetch,
+    doctor,
     get,
     history,
     hosts,
@@ -77,6 +78,7 @@ app.command("prune")(prune.prune)
 app.command("history")(history.history)
 app.command("completion")(completion.completion)
 app.command("ping")(ping.ping)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.add_typer(config.app, name="config")
 app.add_typer(controller.app, name="controller")

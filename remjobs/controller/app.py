@@ -20,6 +20,7 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
 from remjobs.model.history import HistoryQuery
+from remjobs.model.doctor import ExamineRequest
 from remjobs.model.job import Child, Job
 from remjobs.model.names import NamesRequest
 from remjobs.model.ping import PingRequest
@@ -99,6 +100,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "wait": lambda body: _once(_jobs(_wait(service, body))),
         "clean": lambda body: _once(_clean(service, body)),
         "ping": lambda body: _ping(service, body),
+        "examine": lambda body: _examine(service, body),
         "receive": lambda body: _receive(service, body),
         "follow": lambda body: _follow(service, body),
     }
@@ -294,6 +296,12 @@ async def _ping(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[
     async with aclosing(service.ping(decode(body, PingRequest))) as answers:
         async for answer in answers:
             yield to_builtins(answer)
+
+
+async def _examine(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async with aclosing(service.examine(decode(body, ExamineRequest))) as findings:
+        async for finding in findings:
+            yield to_builtins(finding)
 
 
 def _status(host: Host) -> Verb:

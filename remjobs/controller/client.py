@@ -24,6 +24,7 @@ from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VE
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.history import HistoryQuery, JobEntry
+from remjobs.model.doctor import ExamineRequest, Finding
 from remjobs.model.job import Child, Job
 from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
@@ -203,6 +204,11 @@ class ControllerClient:
         """Yield how far one gets on each host."""
         async for value in self._stream("ping", request):
             yield decode(value, Pinged)
+
+    async def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up is looked through."""
+        async for value in self._stream("examine", request):
+            yield decode(value, Finding)
 
     async def names(self, request: NamesRequest) -> Names:
         """Return the names that inventories have."""

@@ -140,6 +140,7 @@ class _Process:
             "home": str(self._paths.home),
             "socket": str(self._paths.socket),
             "uptime": round(time.time() - self._started, 3),
+            "time": time.time(),
             "busy_jobs": list(self._engine.busy_jobs),
             "waits_for_definitions": self._schedule.is_needed,
             "trouble": self._engine.store.trouble,

@@ -56,7 +56,7 @@ class Engine:
             most_at_once: Hosts of one job that this process can hold at a time,
                 whatever the job's throttle limit.
         """
-        self._most_at_once = most_at_once
+        self.most_at_once = most_at_once
         self.store = store
         self.hub = Hub()
         self._answers = Answers()
@@ -94,6 +94,10 @@ class Engine:
             return self._factories[name](caller)
 
         return named
+
+    def each_transport(self, caller: Caller) -> tuple[Transport, ...]:
+        """Return every transport there is."""
+        return tuple(factory(caller) for factory in self._factories.values())
 
     async def reconcile(self) -> None:
         """Go on with what an earlier process left.
@@ -202,7 +206,7 @@ class Engine:
         """Change how many children of a job may run at a time."""
         await self.store.limit(job_id, throttle_limit)
         if (run := self._runs.get(job_id)) is not None:
-            run.limit(min(throttle_limit, self._most_at_once))
+            run.limit(min(throttle_limit, self.most_at_once))
 
     async def answer(self, child: Child, secret: Secret, caller: Caller | None = None) -> None:
         """Give a child what it waits for, and return once it has taken it.
@@ -277,7 +281,7 @@ class Engine:
             transports,
             self.hub.notify,
             self._answers,
-            most_at_once=self._most_at_once,
+            most_at_once=self.most_at_once,
             lost=lost,
         )
         self._runs[job_id] = run

@@ -13,6 +13,7 @@ from remjobs.engine.clean import clean
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
+from remjobs.engine.examine import examine
 from remjobs.engine.inventory import EngineInventory
 from remjobs.engine.parts import by_job, on_hosts, shown, with_streams
 from remjobs.engine.ping import ping
@@ -31,6 +32,7 @@ from remjobs.inventory.patterns import terms
 from remjobs.inventory.select import Selection, resolve
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.history import HistoryQuery, JobEntry
+from remjobs.model.doctor import ExamineRequest, Finding
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.names import Names, NamesRequest
@@ -164,6 +166,13 @@ class EngineService:
         async with aclosing(on_each(hosts, one, request.throttle_limit)) as answers:
             async for answer in answers:
                 yield answer
+
+    async def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up is looked through."""
+        found = examine(self._engine, request, self._default_inventory)
+        async with aclosing(found) as findings:
+            async for finding in findings:
+                yield finding
 
     async def names(self, request: NamesRequest) -> Names:
         """Return the names that inventories have."""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from remjobs.credentials.credential import Credential
 from remjobs.errors import RemjobsError
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
@@ -332,6 +333,10 @@ class Transport(Protocol):
             HostFailure: The host could not be reached, or refused us.
             NeedsAnswer: A person must be asked first.
         """
+        ...
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Look through what this way of reaching hosts needs on our side; contact none."""
         ...
 
 

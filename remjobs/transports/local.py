@@ -15,6 +15,7 @@ from typing import Final, cast
 from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
 from remjobs.model.authentication import check_for_local
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
@@ -160,6 +161,10 @@ class LocalTransport:
     def preview(self, host: Host, work: Work) -> Prospect:
         """Say as whom, and what the shell would get."""
         return Prospect(user=_login(host.credential).user, command=shown(work))
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Need nothing."""
+        return ()
 
     async def connect(self, host: Host, credential: Credential | None) -> PosixSession:
         """Return a session; there is nothing to connect to, but sudo may ask."""

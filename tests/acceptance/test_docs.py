@@ -19,7 +19,8 @@ from remjobs.cli.main import app
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
-OF_OTHERS = {"--user", "--list"}  # systemctl, ansible-inventory and friends in examples
+OF_OTHERS = {"--user", "--list", "--unlock", "--components"}
+"""Of systemctl, ansible-inventory and friends in examples."""
 NOT_TYPED = {
     "make ": "they run these tests themselves",
     "pipx install ": "it would install into the account of whoever runs the tests",

@@ -1,6 +1,9 @@
 """Settings as users have them: a file, variables, and options over both."""
 
 import json
+import os
+import pty
+import subprocess
 
 import pytest
 
@@ -103,3 +106,36 @@ def test_config_show_says_what_holds_and_where_it_comes_from(configured):
     assert shown["user"] == {"value": "deploy", "origin": f"{cli.cwd}/config.toml:3"}
     assert shown["home"]["value"] == str(cli.home)
     assert shown["keepalive"] == {"value": None, "origin": "default"}
+
+
+def on_terminal(cli, *words, **environment):
+    """Run a command whose standard output is a terminal; return what was shown."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        cli.argv(*words),
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        cwd=cli.cwd,
+        env={**cli.environment, "TERM": "xterm", **environment},
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while piece := os.read(ours, 65536):
+            shown += piece
+    except OSError:  # a terminal's other end is closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0
+    return shown
+
+
+def test_colours_on_a_terminal_can_be_set_off(configured, sshd):
+    """Hosts are told apart by colour unless a setting, or NO_COLOR, says never."""
+    cli = configured("color = 'never'\n")
+    words = ("run", *sshd.options_for_cli(), "-t", "127.0.1.[1-2]", "--", "echo", "x")
+    colour = b"\x1b[3"
+    assert colour in on_terminal(cli, *words, REMJOBS_COLOR="auto")
+    assert colour not in on_terminal(cli, *words, REMJOBS_COLOR="auto", NO_COLOR="1")
+    assert colour not in on_terminal(cli, *words)

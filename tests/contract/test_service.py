@@ -13,6 +13,7 @@ from support.states import ended, running, suspending
 
 from remjobs.errors import InventoryError, NoSuchJob, NotRemovable, UsageError, WaitTimeout
 from remjobs.model.exits import ExitCode, exit_code
+from remjobs.model.doctor import ExamineRequest, Finding, Verdict
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.names import Names, NamesRequest
@@ -637,3 +638,25 @@ async def test_names_are_those_of_the_askers_inventories(lab, tmp_path):
     assert await names(NamesRequest(caller=Caller(inventories=("/none",)))) == Names()
     with pytest.raises(InventoryError, match="nothing: cannot read"):
         await names(NamesRequest(caller=caller, inventories=("nothing",)))
+
+
+# The set-up
+
+
+async def test_examine_tells_what_transports_and_inventories_have(lab, tmp_path, monkeypatch):
+    """And the limit of descriptors, and the keyring; each as it was found."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    (tmp_path / "broken.yaml").write_text("hosts: [")
+    odd = Finding(check="odd", verdict=Verdict.WARNING, message="it is", remedy="leave it")
+    lab.fleet.findings = (odd,)
+    lab.engine.most_at_once = 5
+    caller = Caller(inventories=(f"{tmp_path}/broken.yaml",))
+    request = ExamineRequest(throttle_limit=6, caller=caller)
+    found = [finding async for finding in lab.jobs.service.examine(request)]
+    assert [(finding.check, finding.verdict) for finding in found] == [
+        ("file descriptors", Verdict.WARNING),
+        ("inventory", Verdict.PROBLEM),
+        ("odd", Verdict.WARNING),
+        ("keyring", Verdict.PROBLEM),
+    ]
+    assert found[2] == odd

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from remjobs.model.doctor import Verdict
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
@@ -395,3 +396,12 @@ async def test_a_lease_is_for_one_work_at_a_time(place, durable, leases):
     await session.close()
     for folder in Path("/tmp/.remjobs-leases").glob(f"{name}*"):
         shutil.rmtree(folder)
+
+
+async def test_examine_tells_what_is_found_and_how_to_mend_it(place, tmp_path, monkeypatch):
+    """Without a host; what is well needs no remedy."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for finding in await place.transport.examine():
+        assert bool(finding.remedy) == (finding.verdict is not Verdict.OK)
+        assert finding.check
+        assert finding.message

@@ -21,24 +21,31 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 
-__all__ = ["Resolved", "resolve"]
+__all__ = [
+    "GLOBAL_KNOWN_HOSTS",
+    "UNSUPPORTED",
+    "USER_KNOWN_HOSTS",
+    "ClientConfig",
+    "Resolved",
+    "resolve",
+]
 
-_UNSUPPORTED: Final = (
+UNSUPPORTED: Final = (
     "ControlMaster",
     "RevokedHostKeys",
     "KnownHostsCommand",
     "ConnectionAttempts",
 )
-_GLOBAL_KNOWN_HOSTS: Final = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-_USER_KNOWN_HOSTS: Final = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+GLOBAL_KNOWN_HOSTS: Final = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+USER_KNOWN_HOSTS: Final = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 
 
-class _Config(SSHClientConfig):
+class ClientConfig(SSHClientConfig):
     """asyncssh's reader, with handlers for the options it drops."""
 
     _handlers = SSHClientConfig._handlers | {  # noqa: SLF001 - the one way to extend it
         name.lower(): (name, SSHClientConfig._set_string)  # noqa: SLF001
-        for name in ("StrictHostKeyChecking", *_UNSUPPORTED)
+        for name in ("StrictHostKeyChecking", *UNSUPPORTED)
     }
 
 
@@ -75,7 +82,7 @@ def resolve(host: Host) -> Resolved:
     try:
         config = cast(
             SSHClientConfig,
-            _Config.load(
+            ClientConfig.load(
                 None,
                 list(paths),
                 False,
@@ -122,7 +129,7 @@ def _resolved(host: Host, config: SSHClientConfig, paths: tuple[str, ...]) -> Re
 def _notes(host: Host, config: SSHClientConfig) -> tuple[str, ...]:
     ignored = [
         f"ssh config: {name} is not supported and was ignored"
-        for name in _UNSUPPORTED
+        for name in UNSUPPORTED
         if str(config.get(name) or "no").lower() not in {"no", "none"}
     ]
     if _strictness(config.get("StrictHostKeyChecking")) == "no":
@@ -140,8 +147,8 @@ def _strictness(said: object) -> str:
 def _known_hosts(host: Host, config: SSHClientConfig) -> tuple[str, ...]:
     if host.ssh.known_hosts_file is not None:
         return (str(Path(host.ssh.known_hosts_file).expanduser()),)
-    user = cast(list[str], config.get("UserKnownHostsFile", list(_USER_KNOWN_HOSTS)))
-    everyone = cast(list[str], config.get("GlobalKnownHostsFile", list(_GLOBAL_KNOWN_HOSTS)))
+    user = cast(list[str], config.get("UserKnownHostsFile", list(USER_KNOWN_HOSTS)))
+    everyone = cast(list[str], config.get("GlobalKnownHostsFile", list(GLOBAL_KNOWN_HOSTS)))
     return tuple(str(Path(name).expanduser()) for name in [*user, *everyone] if name != "none")
 
 

@@ -14,6 +14,7 @@ import asyncssh
 from remjobs.credentials.credential import Credential
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication, check_for_ssh
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.job import ReasonKind
 from remjobs.model.request import Caller
@@ -25,6 +26,7 @@ from remjobs.transports.posix.programs import check, shown
 from remjobs.transports.posix.session import PosixSession
 from remjobs.transports.ssh.config import Resolved, resolve
 from remjobs.transports.ssh.errors import translate
+from remjobs.transports.ssh.examine import examine
 from remjobs.transports.ssh.opening import Beside, Closer, Opener
 from remjobs.transports.ssh.remedies import mended
 from remjobs.transports.ssh.sftp import open_files
@@ -96,6 +98,10 @@ class SshTransport:
             login=_login(connection, settings),
             files=Connected(partial(open_files, connection), host.name),
         )
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Look through configuration, keys, agent and known hosts."""
+        return await examine(self._agent)
 
     def _note(self, settings: Resolved) -> None:
         """Log what is odd about a host's settings, once for a job."""

@@ -13,7 +13,7 @@ from asyncssh.constants import DEFAULT_PORT
 from asyncssh.known_hosts import SSHKnownHosts
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
-__all__ = ["Known", "Trust", "address_label"]
+__all__ = ["Known", "Trust", "address_label", "load_lines"]
 
 _log: Final = logging.getLogger(__name__)
 
@@ -75,17 +75,28 @@ def _unless_default(port: int) -> int | None:
     return None if port == DEFAULT_PORT else port
 
 
+def load_lines(entries: SSHKnownHosts, path: Path) -> list[tuple[int, str]]:
+    """Add a file's entries line by line; return the lines that were skipped, and why.
+
+    One malformed line must not take every host with it. A file that cannot be read
+    has no lines.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return []
+    skipped = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            entries.load(line)
+        except ValueError as exc:
+            skipped.append((number, str(exc)))
+    return skipped
+
+
 def _read(paths: Sequence[str]) -> SSHKnownHosts:
-    """Read line by line: one malformed line must not take every host with it."""
     entries = SSHKnownHosts()
     for name in paths:
-        try:
-            text = Path(name).read_text(encoding="utf-8", errors="surrogateescape")
-        except OSError:
-            continue
-        for number, line in enumerate(text.splitlines(), start=1):
-            try:
-                entries.load(line)
-            except ValueError as exc:
-                _log.warning("%s:%d: skipped: %s", name, number, exc)
+        for number, reason in load_lines(entries, Path(name)):
+            _log.warning("%s:%d: skipped: %s", name, number, reason)
     return entries
