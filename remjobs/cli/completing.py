@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 _PATIENCE: Final = 1.0
 """Seconds for the controller's answer; a person waits with a finger on the key."""
-_PLAIN: Final = re.compile(r"[\w.:%+-]+")
+_PLAIN: Final = re.compile(r"[\w./:%+-]+")
 """Words that no shell needs quoted."""
 
 
@@ -61,7 +61,8 @@ def definitions(incomplete: str) -> list[Item]:
     """Return the names of definitions; with their paths where these are begun."""
     found = _ask(lambda service: service.definitions.list()) or ()
     whole = incomplete.startswith("/")
-    return [(item.full_name if whole else item.name, f"under {item.path}") for item in found]
+    names = [(item.full_name if whole else item.name, f"under {item.path}") for item in found]
+    return [(name, about) for name, about in names if _PLAIN.fullmatch(name)]
 
 
 def states(incomplete: str) -> list[Item]:
@@ -162,8 +163,8 @@ def _hosts(ctx: typer.Context, beginning: str) -> Iterator[tuple[str, str]]:
         return await service.names(request)
 
     found = _ask(names) or Names()
-    yield from ((name, "group") for name in found.groups)
-    yield from ((name, "host") for name in found.hosts)
+    for names_of, about in ((found.groups, "group"), (found.hosts, "host")):
+        yield from ((name, about) for name in names_of if _PLAIN.fullmatch(name))
     if found.hosts and "all".startswith(beginning):
         yield ("all", "all hosts")
 

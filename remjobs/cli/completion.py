@@ -13,44 +13,64 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
-from typer._click.shell_completion import CompletionItem, ShellComplete
+from typer._click.shell_completion import (
+    CompletionItem,
+    ShellComplete,
+    _resolve_context,
+    _resolve_incomplete,
+)
 from typer._completion_classes import PowerShellComplete, ZshComplete
 from typer._completion_shared import COMPLETION_SCRIPT_POWER_SHELL
+from typer.core import TyperArgument, TyperOption
 
 __all__ = ["answer_shell", "completion"]
 
 _VARIABLE: Final = "_REMJOBS_COMPLETE"
+_FILES: Final = 3
+"""The exit code that says: offer files, we know nothing that could stand there."""
 _BASH: Final = """\
 %(complete_func)s() {
-    local IFS=$'\\n'
-    COMPREPLY=( $(
+    local found
+    found=$(
         env %(autocomplete_var)s=complete_bash _TYPER_COMPLETE_ARGS="${COMP_LINE:0:COMP_POINT}" \\
             _REMJOBS_COMPLETE_WORD="$2" "$1" 2>/dev/null
-    ) )
+    )
+    if [[ $? -eq 3 ]]; then
+        compopt -o default 2>/dev/null
+    fi
+    COMPREPLY=()
+    if [[ -n $found ]]; then
+        mapfile -t COMPREPLY <<< "$found"
+    fi
     if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[:/] ]]; then
         compopt -o nospace 2>/dev/null
     fi
     return 0
 }
-complete -o default -F %(complete_func)s %(prog_name)s
+complete -F %(complete_func)s %(prog_name)s
 """
 _ZSH: Final = """\
 #compdef %(prog_name)s
 %(complete_func)s() {
     local -a given open
-    local line
-    env %(autocomplete_var)s=complete_zsh _TYPER_COMPLETE_ARGS="${(j: :)words[1,CURRENT]}" \\
-        "${words[1]}" 2>/dev/null | while IFS= read -r line; do
-        if [[ "${line%%%%	*}" == *[:/] ]]; then
+    local found line
+    found=$(
+        env %(autocomplete_var)s=complete_zsh _TYPER_COMPLETE_ARGS="${(j: :)words[1,CURRENT]}" \\
+            "${words[1]}" 2>/dev/null
+    )
+    if [[ $? -eq 3 ]]; then _files; return; fi
+    for line in "${(@f)found}"; do
+        if [[ -z "$line" ]]; then
+            continue
+        elif [[ "${line%%%%	*}" == *[:/] ]]; then
             open+=("${line#*	}")
         else
             given+=("${line#*	}")
         fi
     done
-    if (( ${#given} + ${#open} == 0 )); then _files; return; fi
     (( ${#given} )) && _describe -V '' given
     (( ${#open} )) && _describe -V '' open -S ''
-    return 0
+    (( ${#given} + ${#open} ))
 }
 if [[ "${funcstack[1]}" == "_%(prog_name)s" ]]; then
     %(complete_func)s "$@"
@@ -62,14 +82,15 @@ _FISH: Final = """\
 function %(complete_func)s
     set -l found (env %(autocomplete_var)s=complete_fish \\
         _TYPER_COMPLETE_ARGS=(commandline -cp | string collect) %(prog_name)s 2>/dev/null)
-    if test (count $found) -gt 0
-        printf '%%s\\n' $found
-    else
+    if test $status -eq 3
         __fish_complete_path (commandline -ct)
+    else if test (count $found) -gt 0
+        printf '%%s\\n' $found
     end
 end
 complete --command %(prog_name)s --no-files --arguments '(%(complete_func)s)'
 """
+_TEXTS: Final = frozenset({"str", "path"})
 _POWERSHELL: Final = "$scriptblock" + COMPLETION_SCRIPT_POWER_SHELL.partition("$scriptblock")[2]
 """Without the lines that give the Tab key another meaning everywhere."""
 
@@ -98,12 +119,13 @@ def answer_shell(command: typer.core.TyperGroup) -> None:
     asked, _, shell = os.environ.get(_VARIABLE, "").partition("_")
     if asked != "complete" or shell not in set(Shell):
         return
+    asker = _complete(Shell(shell), command)
     try:
-        found = _complete(Shell(shell), command).complete()
+        found = asker.complete()
     except Exception:  # noqa: BLE001 - the boundary to a shell that completes a word
         found = ""
     sys.stdout.write(f"{found}\n" if found else "")
-    sys.exit(0)
+    sys.exit(_FILES if isinstance(asker, _Line) and asker.takes_files else 0)
 
 
 def _complete(shell: Shell, command: typer.core.TyperGroup | None = None) -> ShellComplete:
@@ -113,10 +135,18 @@ def _complete(shell: Shell, command: typer.core.TyperGroup | None = None) -> She
 class _Line(ZshComplete):
     """Reads the line up to the cursor, as typer's class does, and prints plain lines."""
 
+    takes_files = False
+    """Whether a file's name can stand there, for all we know."""
+
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
         """Return what can stand there; after ``--option=`` with that in front."""
-        found = super().get_completions(args, incomplete)
         option, equals, _ = incomplete.partition("=")
+        context = _resolve_context(self.cli, self.ctx_args, self.prog_name, args)
+        asked, word = _resolve_incomplete(context, args, incomplete)
+        found = asked.shell_complete(context, word)
+        if isinstance(asked, TyperArgument | TyperOption):
+            known = asked._custom_shell_complete is not None  # noqa: SLF001 - nothing else says it
+            self.takes_files = not (found or known) and asked.type.name in _TEXTS
         if incomplete.startswith("-") and equals:
             for item in found:
                 item.value = f"{option}={item.value}"
