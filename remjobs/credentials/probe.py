@@ -26,7 +26,10 @@ _HEADLESS: Final = (
     "without a desktop start one: `dbus-run-session -- sh`, in it `gnome-keyring-daemon "
     "--unlock --components=secrets`; SSH keys and agents need none"
 )
-_ANOTHER: Final = f"name another with PYTHON_KEYRING_BACKEND or in keyringrc.cfg; {_HEADLESS}"
+_ANOTHER: Final = (
+    "name another with PYTHON_KEYRING_BACKEND or in keyringrc.cfg, and start the controller anew "
+    f"(`remjobs controller stop`); {_HEADLESS}"
+)
 
 
 async def probe(environment: Mapping[str, str], seconds: float = _SECONDS) -> Finding:
