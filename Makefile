@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
+# The tests wait more than they work: more of them at once than there are processors.
+WORKERS ?= 3
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 PAGES := mkdocs.yml $(shell find docs inventories -type f -not -name '*.pyc') $(wildcard *.md)
 SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
@@ -23,7 +25,7 @@ demo: $(STAMPS)/installed ## Show the main job on a fleet made for the purpose.
 	@$(BIN)/remjobs demo
 
 test: tools $(STAMPS)/dev $(STAMPS)/installed check ## Check and test everything.
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: $(STAMPS)/dev $(STAMPS)/docs ## Format, lint, types, layers, documentation.
 	$(BIN)/ruff format --check .

@@ -323,7 +323,7 @@ def bench_inventory(folder: Path) -> list[bool]:
         (folder / name).write_text(text)
         targets = Targets(include=(pattern,), inventories=(name,))
         began = time.perf_counter()
-        found = resolve(targets, str(folder), folder / "none").hosts
+        found = resolve(targets, str(folder), ()).hosts
         took = time.perf_counter() - began
         what = f"{LISTED} hosts of {name}, {pattern}: {len(found)}"
         results.append(line(what, f"{took:.2f} s", "< 3 s", took < 3))

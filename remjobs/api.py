@@ -42,8 +42,8 @@ from remjobs.model.definition import (
     InstancePolicy,
 )
 from remjobs.model.diff import JobDiff, compare
-from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
 from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job

@@ -19,9 +19,9 @@ from remjobs.model.definition import (
     DefinitionStart,
     HistoryEntry,
 )
+from remjobs.model.doctor import ExamineRequest, Finding
 from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
-from remjobs.model.doctor import ExamineRequest, Finding
 from remjobs.model.job import Child, Job
 from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest

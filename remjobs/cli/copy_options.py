@@ -26,9 +26,10 @@ from remjobs.cli.target_options import (
     User,
     connection_of,
     targets_of,
+    throttle_of,
 )
 from remjobs.cli.work_options import Name
-from remjobs.model.request import DEFAULT_THROTTLE, StartRequest
+from remjobs.model.request import StartRequest
 from remjobs.model.work import Work
 
 __all__ = ["Background", "build_copy"]
@@ -53,7 +54,7 @@ def build_copy(
     inventory: Inventory = None,
     allow_duplicates: AllowDuplicates = False,
     name: Name = None,
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     stop_grace: StopGrace = 5.0,
     timeout: Timeout = None,
     user: User = None,
@@ -92,6 +93,6 @@ def build_copy(
         targets=targets_of(target, exclude, inventory, allow_duplicates=allow_duplicates),
         connection=connection,
         name=name,
-        throttle_limit=throttle_limit,
+        throttle_limit=throttle_of(throttle_limit),
         caller=read_caller(),
     )

@@ -10,8 +10,8 @@ from uuid import uuid4
 import typer
 
 from remjobs.cli.boundary import client, perform
-from remjobs.cli.optional_value import OptionalValues
 from remjobs.cli.completing import definitions, policies
+from remjobs.cli.optional_value import OptionalValues
 from remjobs.cli.options import Json
 from remjobs.cli.render.columns import local_time, print_properties, print_rows
 from remjobs.cli.render.json_ import print_json

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
 from remjobs.caller import read_caller
-from remjobs.cli.boundary import client, complain, perform, settings
+from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
-from remjobs.cli.target_options import Credential, ThrottleLimit
+from remjobs.cli.target_options import Credential, ThrottleLimit, throttle_of
 from remjobs.model.exits import ExitCode
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
@@ -36,7 +36,7 @@ def ping(
         targets, connection = reach()
         return PingRequest(
             targets=targets,
-            throttle_limit=settings().throttle_limit if throttle_limit is None else throttle_limit,
+            throttle_limit=throttle_of(throttle_limit),
             connection=connection,
             credential=credential,
             caller=read_caller(),

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from remjobs.cli.boundary import complain
+from remjobs.cli.boundary import complain, settings
 from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
@@ -20,9 +20,8 @@ from remjobs.model.ranges import fold
 from remjobs.model.request import StartRequest
 from remjobs.service import JobService
 
-__all__ = ["DEFAULT_CONFIRM", "Caution", "ConfirmAbove", "DryRun", "Yes", "goes_ahead"]
+__all__ = ["Caution", "ConfirmAbove", "DryRun", "Yes", "goes_ahead"]
 
-DEFAULT_CONFIRM: Final = 50
 _SHOWN: Final = 300
 """Characters of hosts that a question shows."""
 
@@ -31,8 +30,10 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Show hosts, user and command; start nothing."),
 ]
 ConfirmAbove = Annotated[
-    int,
-    typer.Option("--confirm-above", metavar="N", help="On a terminal, ask above N hosts."),
+    int | None,
+    typer.Option(
+        "--confirm-above", metavar="N", help="On a terminal, ask above N hosts. [default: 50]"
+    ),
 ]
 Yes = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
@@ -42,7 +43,8 @@ class Caution:
     """What is to be done before a start."""
 
     dry_run: bool
-    confirm_above: int
+    confirm_above: int | None
+    """None is as the settings say."""
     yes: bool
     json: bool = False
 
@@ -53,8 +55,9 @@ async def goes_ahead(service: JobService, request: StartRequest, caution: Cautio
     Raises:
         UsageError: The start would be refused, or there can be no such number.
     """
-    if caution.confirm_above < 0:
-        msg = f"--confirm-above {caution.confirm_above}: expected 0 or more"
+    most = settings().confirm_above if caution.confirm_above is None else caution.confirm_above
+    if most < 0:
+        msg = f"--confirm-above {most}: expected 0 or more"
         raise UsageError(msg)
     if caution.dry_run:
         await _preview(service, request, json=caution.json)
@@ -63,7 +66,7 @@ async def goes_ahead(service: JobService, request: StartRequest, caution: Cautio
         return None
     asked = InventoryRequest(targets=request.targets, caller=request.caller)
     names = [host.name for host in (await service.inventory.list(asked)).hosts]
-    if len(names) <= caution.confirm_above or _confirmed(names):
+    if len(names) <= most or _confirmed(names):
         return None
     complain("nothing was started")
     return ExitCode.INTERRUPTED

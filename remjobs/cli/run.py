@@ -12,7 +12,7 @@ import typer
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.output_options import Showing
-from remjobs.cli.preview import DEFAULT_CONFIRM, Caution, ConfirmAbove, DryRun, Yes, goes_ahead
+from remjobs.cli.preview import Caution, ConfirmAbove, DryRun, Yes, goes_ahead
 from remjobs.cli.render.events import show, tell, tell_ends
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import Printer, printer
@@ -45,7 +45,7 @@ def run(
     exit_code_of_work: ExitCodeOfWork = False,
     in_process: InProcess = False,
     dry_run: DryRun = False,
-    confirm_above: ConfirmAbove = DEFAULT_CONFIRM,
+    confirm_above: ConfirmAbove = None,
     yes: Yes = False,
 ) -> None:
     """Start a job, show its output as it comes, and end as it ends.

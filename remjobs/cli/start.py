@@ -14,7 +14,7 @@ from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.completing import definitions, job_types
 from remjobs.cli.options import Json, parse_type
-from remjobs.cli.preview import DEFAULT_CONFIRM, Caution, ConfirmAbove, DryRun, Yes, goes_ahead
+from remjobs.cli.preview import Caution, ConfirmAbove, DryRun, Yes, goes_ahead
 from remjobs.cli.render.json_ import item_json, print_json
 from remjobs.cli.render.table import print_jobs
 from remjobs.cli.signatures import typed, with_work_options
@@ -64,7 +64,7 @@ def start(
     definition_path: DefinitionPath = None,
     type_: Type = None,
     dry_run: DryRun = False,
-    confirm_above: ConfirmAbove = DEFAULT_CONFIRM,
+    confirm_above: ConfirmAbove = None,
     yes: Yes = False,
     json: Json = False,
 ) -> None:

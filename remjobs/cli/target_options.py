@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from remjobs.cli.boundary import settings
 from remjobs.cli.completing import authentications, targets
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
@@ -34,6 +35,7 @@ __all__ = [
     "connection_of",
     "read_input",
     "targets_of",
+    "throttle_of",
 ]
 
 Target = Annotated[
@@ -186,6 +188,11 @@ def connection_of(
         authentication=None if authentication is None else parse_authentication(authentication),
         ssh=SshOptions(**ssh),
     )
+
+
+def throttle_of(limit: int | None) -> int:
+    """Return the throttle limit that was typed, else the one that is set."""
+    return settings().throttle_limit if limit is None else limit
 
 
 def build_reach(

@@ -8,7 +8,6 @@ from uuid import uuid4
 import typer
 
 from remjobs.caller import read_caller, read_file, read_script
-from remjobs.cli.boundary import settings
 from remjobs.cli.options import parse_size
 from remjobs.cli.target_options import (
     AllowDuplicates,
@@ -30,6 +29,7 @@ from remjobs.cli.target_options import (
     connection_of,
     read_input,
     targets_of,
+    throttle_of,
 )
 from remjobs.errors import UsageError
 from remjobs.model.request import StartRequest
@@ -226,7 +226,7 @@ def build_request(
         connection=connection,
         credential=credential,
         name=name,
-        throttle_limit=settings().throttle_limit if throttle_limit is None else throttle_limit,
+        throttle_limit=throttle_of(throttle_limit),
         caller=read_caller(),
     )
 

@@ -19,8 +19,8 @@ from remjobs.controller.inventory import inventory_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
-from remjobs.model.history import HistoryQuery
 from remjobs.model.doctor import ExamineRequest
+from remjobs.model.history import HistoryQuery
 from remjobs.model.job import Child, Job
 from remjobs.model.names import NamesRequest
 from remjobs.model.ping import PingRequest

@@ -23,8 +23,8 @@ from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
 from remjobs.model.clean import Cleaned, CleanRequest
-from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
 from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from remjobs.credentials.probe import probe
@@ -19,14 +19,13 @@ __all__ = ["examine"]
 async def examine(
     engine: Engine,
     request: ExamineRequest,
-    default_inventory: Path,
+    usual_inventories: Sequence[Path],
 ) -> AsyncGenerator[Finding, None]:
     """Yield what is found, the slow last."""
     caller = request.caller
     yield _descriptors(engine.most_at_once, request.throttle_limit)
-    paths = [Path(path) for path in caller.inventories] or [default_inventory]
     named = request.inventory_named
-    for finding in await asyncio.to_thread(inventories.examine, paths, named=named):
+    for finding in await asyncio.to_thread(inventories.examine, usual_inventories, named=named):
         yield finding
     for transport in engine.each_transport(caller):
         for finding in await transport.examine():

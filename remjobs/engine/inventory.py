@@ -23,7 +23,7 @@ from remjobs.model.inventory import (
     PreviewLine,
     SettingLine,
 )
-from remjobs.model.request import StartRequest, Targets
+from remjobs.model.request import Caller, StartRequest, Targets
 from remjobs.transports.base import Transport
 
 __all__ = ["EngineInventory"]
@@ -38,7 +38,7 @@ class EngineInventory:
 
     def __init__(
         self,
-        default: Path,
+        usual: Callable[[Caller], Sequence[Path]],
         hosts_of_jobs: Callable[[Targets], Awaitable[Found]],
         plan: Callable[[StartRequest], Awaitable[Selection]],
         transports: Callable[[StartRequest], Callable[[str], Transport]],
@@ -46,12 +46,12 @@ class EngineInventory:
         """Answer for these.
 
         Args:
-            default: The inventory if none is named.
+            usual: Gives the inventories if none is named.
             hosts_of_jobs: Finds what terms such as ``@12:failed`` stand for.
             plan: Resolves a start's hosts, and refuses what cannot work.
             transports: Gives the transports that a start would use, by name.
         """
-        self._default = default
+        self._usual = usual
         self._hosts_of_jobs = hosts_of_jobs
         self._plan = plan
         self._transports = transports
@@ -116,7 +116,7 @@ class EngineInventory:
         found = await self._hosts_of_jobs(targets)
 
         def read() -> tuple[Sources, Selection]:
-            sources = Sources(targets, request.caller.directory, self._default)
+            sources = Sources(targets, request.caller.directory, self._usual(request.caller))
             return sources, select(sources, targets, found)
 
         return await asyncio.to_thread(read)

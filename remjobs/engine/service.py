@@ -29,10 +29,10 @@ from remjobs.engine.wait import wait
 from remjobs.errors import NoSuchJob, UsageError
 from remjobs.inventory.names import names
 from remjobs.inventory.patterns import terms
-from remjobs.inventory.select import Selection, resolve
+from remjobs.inventory.select import Selection, Sources, resolve
 from remjobs.model.clean import Cleaned, CleanRequest
-from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.names import Names, NamesRequest
@@ -79,7 +79,7 @@ class EngineService:
         """Fires definitions, while its ``followed`` context lasts."""
         self.definitions = EngineDefinitions(engine, self._plan, self._begin, self.schedule)
         self.inventory = EngineInventory(
-            default_inventory,
+            self._usual_inventories,
             self._hosts_of_jobs,
             self._plan,
             lambda request: engine.transports(request.caller),
@@ -169,7 +169,7 @@ class EngineService:
 
     async def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
         """Yield what is found when the set-up is looked through."""
-        found = examine(self._engine, request, self._default_inventory)
+        found = examine(self._engine, request, self._usual_inventories(request.caller))
         async with aclosing(found) as findings:
             async for finding in findings:
                 yield finding
@@ -179,15 +179,14 @@ class EngineService:
         return await asyncio.to_thread(self._names, request)
 
     def _names(self, request: NamesRequest) -> Names:
+        caller = request.caller
         asked = Targets(inventories=request.inventories)
-        folder = Path(request.caller.directory)
-        paths = [
-            folder / Path(path).expanduser()
-            for path in _with_inventories(asked, request.caller).inventories
-        ]
-        if not paths and not request.caller.inventories and self._default_inventory.exists():
-            paths = [self._default_inventory]
-        return names(paths, request.beginning, request.limit)
+        sources = Sources(asked, caller.directory, self._usual_inventories(caller))
+        return names(sources, request.beginning, request.limit)
+
+    def _usual_inventories(self, caller: Caller) -> tuple[Path, ...]:
+        """Return the inventories that are read where none is named: the asker's, else ours."""
+        return tuple(map(Path, caller.inventories)) or (self._default_inventory,)
 
     async def _reached(
         self,
@@ -212,9 +211,9 @@ class EngineService:
             return Selection(hosts=(replace(_LOCAL, credential=credential),), warnings=())
         return await asyncio.to_thread(
             resolve,
-            _with_inventories(targets, caller),
+            targets,
             caller.directory,
-            Path(caller.inventories[0]) if caller.inventories else self._default_inventory,
+            self._usual_inventories(caller),
             await self._hosts_of_jobs(targets),
         )
 
@@ -455,12 +454,6 @@ class EngineService:
 
 def _parents(hits: Sequence[Selected]) -> list[int]:
     return list(dict.fromkeys(hit.job_id for hit in hits))
-
-
-def _with_inventories(targets: Targets, caller: Caller) -> Targets:
-    """Return the targets with the asker's usual inventories, if none was named."""
-    usual = tuple(path for path in caller.inventories if Path(path).exists())
-    return targets if targets.inventories else replace(targets, inventories=usual)
 
 
 def _reachable(host: Host, request: StartRequest | CleanRequest | PingRequest) -> Host:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from remjobs.errors import InventoryError
 from remjobs.inventory.files import InventoryFile
+from remjobs.inventory.merged import Merged
 from remjobs.model.doctor import Finding, Verdict
 
 __all__ = ["examine"]
@@ -27,10 +28,10 @@ def _one(path: Path, *, named: bool) -> Finding:
             "make it, or mend the setting (`remjobs config show`)",
         )
     try:
-        inventory = InventoryFile(path).load()
+        inventory = Merged(InventoryFile(path).load(), path.parent)
     except InventoryError as exc:
         return _finding(Verdict.PROBLEM, str(exc), "mend it there: no target can be looked up")
-    counts = f"{len(inventory.hosts)} hosts, {len(inventory.groups)} groups"
+    counts = f"{len(inventory.hosts)} hosts, {len(list(inventory.group_names))} groups"
     return _finding(Verdict.OK, f"{path}: {counts}")
 
 

@@ -44,15 +44,15 @@ class Selection:
 
 
 class Sources:
-    """The inventories that a request names, or the default one."""
+    """The inventories that a request names, or the usual ones."""
 
-    def __init__(self, targets: Targets, directory: str, default: Path) -> None:
+    def __init__(self, targets: Targets, directory: str, usual: Sequence[Path]) -> None:
         """Read them.
 
         Args:
             targets: Names them.
             directory: Relative paths are meant from here.
-            default: The inventory if none is named; it need not exist.
+            usual: The inventories if none is named, those of them that exist.
 
         Raises:
             InventoryError: One cannot be read.
@@ -66,8 +66,8 @@ class Sources:
             InventoryScript(self.base / Path(path).expanduser(), self.base)
             for path in targets.scripts
         ]
-        if not sources and default.exists():
-            sources.append(InventoryFile(default))
+        if not sources:
+            sources += [InventoryFile(path) for path in usual if path.exists()]
         self.where = ", ".join(source.name for source in sources)
         """What they are called."""
         self.inventory: Merged | None = None
@@ -97,7 +97,7 @@ def _uncollected() -> Iterator[None]:
 def resolve(
     targets: Targets,
     directory: str,
-    default: Path,
+    usual: Sequence[Path],
     found: Mapping[str, Sequence[Host]] = _NOTHING,
 ) -> Selection:
     """Return the hosts that targets select, in the order of the expressions.
@@ -105,14 +105,14 @@ def resolve(
     Args:
         targets: What was asked for.
         directory: Relative paths are meant from here.
-        default: The inventory if none is named; it need not exist.
+        usual: The inventories if none is named, those of them that exist.
         found: For terms that no inventory knows, the hosts that they stand for.
 
     Raises:
         UsageError: A name is unknown, or nothing is left.
         InventoryError: A file cannot be read.
     """
-    return select(Sources(targets, directory, default), targets, found)
+    return select(Sources(targets, directory, usual), targets, found)
 
 
 def select(

@@ -125,7 +125,6 @@ class Targets:
     allow_duplicates: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 def check_connection(connection: Connection, targets: Targets | None) -> None:
     """Refuse to say how hosts are reached where there are none.
 

@@ -12,8 +12,8 @@ from support.services import counted
 from support.states import ended, running, suspending
 
 from remjobs.errors import InventoryError, NoSuchJob, NotRemovable, UsageError, WaitTimeout
-from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.doctor import ExamineRequest, Finding, Verdict
+from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.host import Host, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.names import Names, NamesRequest

@@ -307,7 +307,7 @@ def test_what_hypothesis_makes_is_read_and_selected_the_same(tmp_path):
         }, text
         for host in merged.hosts:
             assert as_json(merged.host(host).variables) == answer["variables"][host], (host, text)
-        sources = Sources(Targets(inventories=tuple(question["sources"])), "/", Path("/none"))
+        sources = Sources(Targets(inventories=tuple(question["sources"])), "/", ())
         for pattern in question["patterns"]:
             ours, theirs = chosen(pattern, sources), answer["patterns"]
             names_nothing = any(

@@ -23,7 +23,7 @@ from remjobs.model.request import Targets
 from remjobs.settings import Settings
 
 SAMPLES = Path(__file__).parents[2] / "inventories"
-NOWHERE = Path("/no/such/inventory")
+NOWHERE = ()
 
 
 def read(text, kind, name="/etc/x"):
@@ -694,7 +694,7 @@ def test_without_an_inventory_a_name_is_a_host_as_it_is(fleet):
 
 def test_the_default_inventory_is_used_where_none_is_named(fleet):
     """If it exists; one that is named takes its place."""
-    hosts = resolve(Targets(include=("db",)), "/", fleet / "fleet.toml").hosts
+    hosts = resolve(Targets(include=("db",)), "/", [fleet / "fleet.toml"]).hosts
     assert [host.name for host in hosts] == ["db1"]
 
 
@@ -963,6 +963,6 @@ def test_the_default_inventory_is_the_first_that_is_there(tmp_path, monkeypatch,
     folder.mkdir()
     (folder / "inventory").touch()
     (folder / name).touch()
-    assert Settings.resolve({}).inventory == folder / name
+    assert Settings.resolve({}).inventory == (folder / name,)
     named = Settings.resolve({"REMJOBS_INVENTORY": "/etc/x.csv"})
-    assert named.inventory == Path("/etc/x.csv")
+    assert named.inventory == (Path("/etc/x.csv"),)
