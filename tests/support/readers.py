@@ -167,6 +167,7 @@ class Reader:
             "TERM": "dumb",
             "TZ": "Europe/Berlin",
             "NO_COLOR": "1",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
             "COLUMNS": str(WIDTH),
             "PYTHONWARNINGS": "error",
         }
