@@ -31,7 +31,7 @@ def _one(path: Path, *, named: bool) -> Finding:
         inventory = Merged(InventoryFile(path).load(), path.parent)
     except InventoryError as exc:
         return _finding(Verdict.PROBLEM, str(exc), "mend it there: no target can be looked up")
-    counts = f"{len(inventory.hosts)} hosts, {len(list(inventory.group_names))} groups"
+    counts = f"{len(inventory.hosts)} hosts, {len(inventory.own_groups)} groups"
     return _finding(Verdict.OK, f"{path}: {counts}")
 
 

@@ -135,6 +135,11 @@ class Merged:
         depths = self._depths
         return sorted(self.groups, key=lambda name: (depths[name], rank[name]))
 
+    @property
+    def own_groups(self) -> Sequence[str]:
+        """The groups that somebody wrote: all but ``all`` and ``ungrouped``."""
+        return [name for name in self.group_names if name not in {ALL, UNGROUPED}]
+
     def members(self, group: str) -> Sequence[str]:
         """Return the hosts of a group and of the groups below it, each once."""
         if group == ALL:

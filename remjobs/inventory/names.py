@@ -20,4 +20,4 @@ def names(sources: Sources, beginning: str, limit: int) -> Names:
     def kept(known: Iterable[str]) -> tuple[str, ...]:
         return tuple(islice((name for name in known if name.startswith(beginning)), limit))
 
-    return Names(hosts=kept(inventory.hosts), groups=kept(inventory.group_names))
+    return Names(hosts=kept(inventory.hosts), groups=kept(inventory.own_groups))

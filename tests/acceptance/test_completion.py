@@ -14,7 +14,7 @@ from remjobs.controller.paths import Paths
 from remjobs.errors import VersionMismatch
 from remjobs.model.request import JobQuery
 
-INVENTORY = "groups: {web: [web1, web2], db: [db1]}\nhosts: {lone: {}}\n"
+INVENTORY = '[groups]\nweb = ["web1", "web2"]\ndb = ["db1"]\n[hosts.lone]\n'
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def prompt(cli):
         "HOME": str(cli.cwd),
         "ZDOTDIR": str(cli.cwd),
     }
-    (cli.cwd / "inv.yaml").write_text(INVENTORY)
-    cli.environment["REMJOBS_INVENTORY"] = str(cli.cwd / "inv.yaml")
+    (cli.cwd / "inv.toml").write_text(INVENTORY)
+    cli.environment["REMJOBS_INVENTORY"] = str(cli.cwd / "inv.toml")
     (cli.cwd / "servers.txt").write_text("web1\n")
     cli.ok("run", "--", "true")
     cli.ok("definition", "add", "nightly", "--", "true")
@@ -215,8 +215,8 @@ def test_broken_settings_offer_nothing(prompt, text):
     broken = {"REMJOBS_CONFIG": str(prompt.cwd / "config.toml")}
     assert asked(prompt, "bash", "remjobs get ", **broken) == []
     assert asked(prompt, "bash", "remjobs rece", **broken) == ["receive"]
-    assert asked(prompt, "zsh", "remjobs run -i none.yaml -t ") == []
-    (prompt.cwd / "inv.yaml").write_text("hosts: [")
+    assert asked(prompt, "zsh", "remjobs run -i none.toml -t ") == []
+    (prompt.cwd / "inv.toml").write_text("hosts = [")
     assert asked(prompt, "bash", "remjobs run -t ") == []
 
 

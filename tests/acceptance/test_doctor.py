@@ -26,10 +26,10 @@ def home(cli):
     key = keygen(ssh / "id_ed25519")
     public = Path(f"{key}.pub").read_text().split()[:2]
     (ssh / "known_hosts").write_text(f"web1 {' '.join(public)}\n")
-    (cli.cwd / "inv.yaml").write_text("hosts: {web1: {}}\n")
+    (cli.cwd / "inv.toml").write_text("[hosts.web1]\n")
     cli.environment |= {
         "HOME": str(folder),
-        "REMJOBS_INVENTORY": str(cli.cwd / "inv.yaml"),
+        "REMJOBS_INVENTORY": str(cli.cwd / "inv.toml"),
         **NO_KEYRING,
     }
     return folder
@@ -97,8 +97,8 @@ def test_broken_settings_are_the_one_finding(cli, home):
 
 def test_inventories_that_cannot_be_used(cli, home):
     """One that is broken, one that is named and missing."""
-    (cli.cwd / "inv.yaml").write_text("hosts: [\n")
-    both = f"{cli.cwd}/inv.yaml:{cli.cwd}/gone"
+    (cli.cwd / "inv.toml").write_text("hosts = [\n")
+    both = f"{cli.cwd}/inv.toml:{cli.cwd}/gone"
     done = cli("doctor", "--json", REMJOBS_INVENTORY=both)
     seen = [f["verdict"] for f in done.json if f["check"] == "inventory"]
     assert (done.code, seen) == (1, ["problem", "warning"])

@@ -56,13 +56,14 @@ def test_the_output_form_of_the_file_gives_way_to_any_that_is_typed(configured):
 
 def test_how_hosts_are_reached(configured, sshd):
     """An option outranks the inventory, which outranks the setting, which outranks SSH's."""
-    cli = configured("user = 'nobody-here'\ninventory = ['one.yaml', 'two.yaml', 'none.yaml']\n")
-    ssh = f"{{config_file: {sshd.ssh_config}, known_hosts_file: {sshd.known_hosts}}}"
-    one, two = sshd.address(1), sshd.address(2)
-    (cli.cwd / "one.yaml").write_text(
-        f"defaults: {{ssh: {ssh}}}\nhosts: {{{one}: {{user: {sshd.user.name}}}}}\n",
+    cli = configured("user = 'nobody-here'\ninventory = ['one.toml', 'two.toml', 'none.toml']\n")
+    ssh = (
+        f"[defaults.ssh]\nconfig_file = '{sshd.ssh_config}'\n"
+        f"known_hosts_file = '{sshd.known_hosts}'\n"
     )
-    (cli.cwd / "two.yaml").write_text(f"defaults: {{ssh: {ssh}}}\nhosts: {{{two}: {{}}}}\n")
+    one, two = sshd.address(1), sshd.address(2)
+    (cli.cwd / "one.toml").write_text(f"{ssh}[hosts.'{one}']\nuser = '{sshd.user.name}'\n")
+    (cli.cwd / "two.toml").write_text(f"{ssh}[hosts.'{two}']\n")
     assert cli.ok("run", "-t", one, "--", "id", "-un") == f"{sshd.user.name}\n"
     refused = cli("run", "-t", two, "--", "true")
     assert (refused.code, "user nobody-here" in refused.err) == (4, True)
@@ -70,7 +71,7 @@ def test_how_hosts_are_reached(configured, sshd):
     assert cli.ok("run", "-t", two, *mine, "--", "id", "-un") == f"{sshd.user.name}\n"
     named = cli.ok("run", "-t", two, "--", "id", "-un", REMJOBS_USER=sshd.user.name)
     assert named == f"{sshd.user.name}\n"
-    assert cli("run", "-t", two, "--", "true", REMJOBS_INVENTORY="one.yaml").code == 2
+    assert cli("run", "-t", two, "--", "true", REMJOBS_INVENTORY="one.toml").code == 2
 
 
 def test_a_mistake_ends_every_verb_and_starts_nothing(configured):

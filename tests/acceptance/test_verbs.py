@@ -348,7 +348,7 @@ def test_json_has_every_key_of_jobs_children_and_records(cli):
         *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "location"),
         *("command", "status_message", "begin_time", "end_time", "throttle_limit", "counts"),
     }
-    assert set(listed) == keys | {"retry_of", "definition", "submit_time"}
+    assert set(listed) == keys | {"retry_of", "definition", "submit_time", "exclusive"}
     [child] = one["children"]
     own = {"parent_id", "host", "transport", "exit_code", "signal", "attempt", "sought_until"}
     own |= {"address", "streams"}

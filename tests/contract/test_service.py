@@ -620,9 +620,9 @@ async def test_a_ping_that_nobody_reads_on_ends(lab):
 
 async def test_names_are_those_of_the_askers_inventories(lab, tmp_path):
     """Or of those that are named; as far as they begin so, at most so many."""
-    (tmp_path / "usual.yaml").write_text("groups: {web: [web1, web2], db: [db1]}\n")
+    (tmp_path / "usual.ini").write_text("[web]\nweb[1:2]\n[db]\ndb1\n")
     (tmp_path / "other").write_text("x[1-5]\n")
-    caller = Caller(directory=str(tmp_path), inventories=(f"{tmp_path}/usual.yaml", "/none"))
+    caller = Caller(directory=str(tmp_path), inventories=(f"{tmp_path}/usual.ini", "/none"))
     names = lab.jobs.service.names
     assert await names(NamesRequest(caller=caller)) == Names(
         hosts=("web1", "web2", "db1"),
@@ -646,11 +646,11 @@ async def test_names_are_those_of_the_askers_inventories(lab, tmp_path):
 async def test_examine_tells_what_transports_and_inventories_have(lab, tmp_path, monkeypatch):
     """And the limit of descriptors, and the keyring; each as it was found."""
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    (tmp_path / "broken.yaml").write_text("hosts: [")
+    (tmp_path / "broken.toml").write_text("hosts = [")
     odd = Finding(check="odd", verdict=Verdict.WARNING, message="it is", remedy="leave it")
     lab.fleet.findings = (odd,)
     lab.engine.most_at_once = 5
-    caller = Caller(inventories=(f"{tmp_path}/broken.yaml",))
+    caller = Caller(inventories=(f"{tmp_path}/broken.toml",))
     request = ExamineRequest(throttle_limit=6, caller=caller)
     found = [finding async for finding in lab.jobs.service.examine(request)]
     assert [(finding.check, finding.verdict) for finding in found] == [

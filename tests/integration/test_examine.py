@@ -216,9 +216,9 @@ async def test_a_config_that_cannot_be_read(home, line):
 
 def test_inventories(tmp_path):
     """Well, broken, missing though named, missing and not named."""
-    good, bad, none = tmp_path / "a.yaml", tmp_path / "b.yaml", tmp_path / "c"
-    good.write_text("groups: {web: [web1, web2]}\n")
-    bad.write_text("hosts:\n  web1: {prot: 22}\n")
+    good, bad, none = tmp_path / "a.toml", tmp_path / "b.toml", tmp_path / "c"
+    good.write_text('[groups]\nweb = ["web1", "web2"]\n')
+    bad.write_text("[hosts.web1]\nprot = 22\n")
     seen = examine_inventories([good, bad, none], named=True)
     assert [finding.verdict for finding in seen] == [OK, PROBLEM, WARNING]
     assert "2 hosts, 1 groups" in seen[0].message
