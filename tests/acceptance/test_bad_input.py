@@ -268,7 +268,7 @@ def test_a_wait_that_runs_out_ends_with_124(cli):
     cli.ok("stop", job)
 
 
-def test_a_disk_that_is_full_from_the_beginning_is_named(cli, small_disk):
+def test_a_disk_that_is_full_from_the_beginning_is_named(small_disk, cli):
     """Nothing can be kept there, so nothing begins."""
     fill(small_disk / "ballast")
     done = cli("start", "--", "true", REMJOBS_HOME=str(small_disk / "home"))
@@ -279,7 +279,7 @@ def test_a_disk_that_is_full_from_the_beginning_is_named(cli, small_disk):
     assert done.err.count("\n") == 1
 
 
-def test_a_disk_that_fills_up_refuses_new_jobs_and_finishes_the_old(cli, small_disk):
+def test_a_disk_that_fills_up_refuses_new_jobs_and_finishes_the_old(small_disk, cli):
     """One line for the new one; the running one ends as it ended, once there is space."""
     cli.environment["REMJOBS_HOME"] = str(small_disk / "home")
     job = cli.ok("start", "--", "sh", "-c", "sleep 2; echo done").strip()

@@ -138,7 +138,7 @@ def test_a_store_that_is_damaged(cli, home):
     assert "the job store is damaged" in seen["controller"]
 
 
-def test_a_state_directory_that_cannot_be_used_starts_no_controller(cli, home, small_disk):
+def test_a_state_directory_that_cannot_be_used_starts_no_controller(small_disk, cli, home):
     """A file is in its place; or it cannot be made."""
     cli.home.write_text("")
     seen = findings(cli, code=1)
@@ -160,7 +160,7 @@ def test_a_controller_with_another_clock(cli, home, tmp_path):
     assert "the controller's is -3600 s from ours" in seen["clock"]
 
 
-def test_a_full_disk_under_a_running_controller(cli, home, small_disk):
+def test_a_full_disk_under_a_running_controller(small_disk, cli, home):
     """The store says so itself, and there is no room left."""
     cli.home = small_disk / "state"
     cli.environment["REMJOBS_HOME"] = str(cli.home)
