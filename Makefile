@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
+# The tests wait more than they work: more of them at once than there are processors.
+WORKERS ?= 3
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 PAGES := mkdocs.yml $(shell find docs inventories -type f -not -name '*.pyc') $(wildcard *.md)
 SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
@@ -11,7 +13,8 @@ SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml READM
 # What the tests need beside Python, as command:package.
 TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:openssh-client \
          sudo:sudo shellcheck:shellcheck ip:iproute2 unshare:util-linux perl:perl \
-         busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish doas:opendoas \
+         busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish zsh:zsh doas:opendoas \
+         chromium:chromium gnome-keyring-daemon:gnome-keyring dbus-daemon:dbus \
          /usr/sbin/krb5kdc:krb5-kdc /usr/sbin/kadmin.local:krb5-admin-server kinit:krb5-user \
          krb5-config:libkrb5-dev gcc:gcc python3-config:python3-dev oathtool:oathtool
 
@@ -24,7 +27,7 @@ demo: $(STAMPS)/installed ## Show the main job on a fleet made for the purpose.
 	@$(BIN)/remjobs demo
 
 test: tools $(STAMPS)/dev $(STAMPS)/installed check ## Check and test everything.
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: $(STAMPS)/dev $(STAMPS)/docs ## Format, lint, types, layers, documentation.
 	$(BIN)/ruff format --check .

@@ -32,11 +32,13 @@ from support.sshd import Sshd, TestUser
 import remjobs
 from remjobs import Host, JobState, SshOptions
 from remjobs.cli.render import fold
-from remjobs.cli.render.results import Results
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
+from remjobs.inventory.select import resolve
 from remjobs.model.job import Child
 from remjobs.model.record import Record, Stream
+from remjobs.model.request import Targets
+from remjobs.model.results import Results
 
 HOSTS = 200
 THROTTLE = 32
@@ -44,6 +46,7 @@ ROUNDS = 5
 CHILDREN = 1000
 OUTPUT = 200 * 1000 * 1000
 FOLDED = 2000
+LISTED = 100_000
 
 
 def line(what: str, value: str, goal: str, good: bool) -> bool:
@@ -264,12 +267,12 @@ def bench_fold() -> bool:
 
 def bench_view(home: Path, sshd: Sshd) -> bool:
     """Run on 1,000 hosts with the live view and without: what it costs the processors."""
-    inventory = home / "hosts.yaml"
+    inventory = home / "hosts.ini"
     hosts = (
-        f"  h{number:04d}: {{address: {sshd.address(number % len(sshd.addresses) + 1)}}}\n"
+        f"h{number:04d} ansible_host={sshd.address(number % len(sshd.addresses) + 1)}\n"
         for number in range(CHILDREN)
     )
-    inventory.write_text("hosts:\n" + "".join(hosts))
+    inventory.write_text("".join(hosts))
     words = [str(Path(sys.executable).with_name("remjobs")), "run", "-t", "all"]
     words += ["-i", str(inventory), "-p", str(sshd.port), "-u", sshd.user.name]
     words += ["--identity", str(sshd.key), "--known-hosts", str(sshd.known_hosts)]
@@ -289,6 +292,42 @@ def bench_view(home: Path, sshd: Sshd) -> bool:
     share = cost / statistics.median(wall[False])
     value = f"{cost:.2f} s of {statistics.median(wall[False]):.1f} s = {share:.1%}"
     return line(f"live view of {CHILDREN} hosts, processor time", value, "< 10 %", share < 0.1)
+
+
+def inventory_texts() -> Iterator[tuple[str, str, str]]:
+    """Yield names, texts and patterns of inventories of many hosts, in groups of 1,000."""
+    groups = [
+        [f"web{at + number:06d}.example.com" for number in range(1000)]
+        for at in range(0, LISTED, 1000)
+    ]
+    names = [name for group in groups for name in group]
+    yield "list", "\n".join(names), "web0[1-3]*,!*7.example.com"
+    ini = (f"[g{at}]\n" + "\n".join(group) + "\n" for at, group in enumerate(groups))
+    yield "list.ini", "".join(ini), "g1*,&web*5.example.com"
+    yield (
+        "settings.ini",
+        "".join(f"{name} ansible_host=10.0.0.1 ansible_port=2222\n" for name in names),
+        "~web0[1-3].*5",
+    )
+    hosts = (
+        f"    g{at}:\n      hosts:\n" + "".join(f"        {name}:\n" for name in group)
+        for at, group in enumerate(groups)
+    )
+    yield "list.yaml", "all:\n  children:\n" + "".join(hosts), "g1*,&web*5.example.com"
+
+
+def bench_inventory(folder: Path) -> list[bool]:
+    """Read inventories of many hosts, and resolve a pattern."""
+    results = []
+    for name, text, pattern in inventory_texts():
+        (folder / name).write_text(text)
+        targets = Targets(include=(pattern,), inventories=(name,))
+        began = time.perf_counter()
+        found = resolve(targets, str(folder), ()).hosts
+        took = time.perf_counter() - began
+        what = f"{LISTED} hosts of {name}, {pattern}: {len(found)}"
+        results.append(line(what, f"{took:.2f} s", "< 3 s", took < 3))
+    return results
 
 
 def watch(words: list[str], environment: dict[str, str], *, terminal: bool) -> None:
@@ -327,6 +366,8 @@ def state() -> Iterator[Path]:
 def main() -> None:
     """Take every figure; end with 1 if one misses its goal."""
     results = []
+    with tempfile.TemporaryDirectory() as folder:
+        results += bench_inventory(Path(folder))
     with server() as sshd:
         hosts = fleet(sshd, CHILDREN)
         with state() as home:

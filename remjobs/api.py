@@ -7,6 +7,7 @@ choosing. ``blocking()`` gives the same object to synchronous code.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import (
     AsyncGenerator,
@@ -18,6 +19,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +27,7 @@ from uuid import uuid4
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from remjobs.caller import read_caller, read_file, read_script
+from remjobs.caller import read_caller, read_fetch, read_file, read_push, read_script
 from remjobs.controller import lifecycle
 from remjobs.controller.client import ControllerClient
 from remjobs.controller.paths import Paths
@@ -40,7 +42,11 @@ from remjobs.model.definition import (
     HistoryEntry,
     InstancePolicy,
 )
+from remjobs.model.diff import JobDiff, compare
+from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
+from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job
 from remjobs.model.known_hosts import (
     AcceptedKeys,
@@ -51,6 +57,7 @@ from remjobs.model.known_hosts import (
 )
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record, Stream
 from remjobs.model.request import (
     DEFAULT_THROTTLE,
@@ -65,7 +72,7 @@ from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 from remjobs.model.trigger import Trigger
 from remjobs.model.work import Command, Work
-from remjobs.service import Event, JobService
+from remjobs.service import Event, JobService, as_it_stands
 from remjobs.settings import Settings
 
 __all__ = ["BlockingJobs", "Jobs", "blocking", "open"]
@@ -129,6 +136,7 @@ class Jobs:
         on: On | None = None,
         exclude: Sequence[str] = (),
         inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
         name: str | None = None,
         throttle_limit: int = DEFAULT_THROTTLE,
         pace: Pace | None = None,
@@ -146,7 +154,8 @@ class Jobs:
             arguments: ``"$@"`` of the command or script.
             on: The hosts; None runs it on this machine.
             exclude: Hosts to leave out.
-            inventory: Inventory files; none means the default one.
+            inventory: Inventory files, as ``PATH`` or ``KIND:PATH``; none means the default one.
+            inventory_script: Programs that print an inventory.
             name: The job's name; None is ``Job<ID>``.
             throttle_limit: Children that may run at a time.
             pace: Order, batches, limits and time-out; None is all at once in inventory order.
@@ -158,7 +167,8 @@ class Jobs:
             durable: Run apart from the connection, and be found again after a cut.
             **work: Further fields of ``Work``: ``initialization``, ``environment``,
                 ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
-                ``success_codes``, ``reconnect_for``, ``timeout``, ``exclusive``.
+                ``success_codes``, ``reconnect_for``, ``timeout``, ``ps_version``,
+                ``run_as_32``, ``exclusive``.
 
         Raises:
             UsageError: It cannot be done as it was asked; nothing was started.
@@ -170,6 +180,7 @@ class Jobs:
             on=on,
             exclude=exclude,
             inventory=inventory,
+            inventory_script=inventory_script,
             name=name,
             throttle_limit=throttle_limit,
             pace=pace,
@@ -188,6 +199,113 @@ class Jobs:
         """
         job = await self.start(command, **{"durable": False, **options})
         return (await self.wait(job))[0]
+
+    async def push(
+        self,
+        files: str | Path | Sequence[str | Path],
+        to: str,
+        *,
+        mode: int | None = None,
+        background: bool = False,
+        **options: Any,
+    ) -> Job:
+        """Copy files and folders to hosts, and return the job once it has settled.
+
+        Args:
+            files: Which, of this machine.
+            to: A folder on the host; for one file also its new name.
+            mode: The files' mode there; None is each one's own.
+            background: Return at once.
+            **options: As for ``start``: ``on``, ``throttle_limit``, ``timeout`` ...
+
+        Raises:
+            UsageError: A file cannot be read, or a host cannot be copied to.
+        """
+        named = [files] if isinstance(files, str | Path) else files
+        what = read_push([str(file) for file in named], to, mode)
+        return await self._copied(background, push=what, **options)
+
+    async def fetch(
+        self,
+        path: str,
+        into: str | Path,
+        *,
+        background: bool = False,
+        **options: Any,
+    ) -> Job:
+        """Copy a file or folder of each host to ``into/HOST/``, and return the settled job.
+
+        Args:
+            path: On the host.
+            into: A folder of this machine, made if it is not there.
+            background: Return at once.
+            **options: As for ``start``: ``on``, ``throttle_limit``, ``timeout`` ...
+
+        Raises:
+            UsageError: The folder cannot be written to, or a host cannot be copied from.
+        """
+        what = read_fetch(path, str(into))
+        return await self._copied(background, fetch=what, **options)
+
+    async def _copied(self, background: bool, **options: Any) -> Job:
+        job = await self.start(**{"durable": False, **options})
+        return job if background else (await self.wait(job))[0]
+
+    async def hosts(
+        self,
+        on: On = "all",
+        *,
+        exclude: Sequence[str] = (),
+        inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
+    ) -> HostList:
+        """Return the hosts that a pattern hits, in the order in which they would run.
+
+        Args:
+            on: Target expressions.
+            exclude: Hosts to leave out.
+            inventory: Inventory files, as ``PATH`` or ``KIND:PATH``; none means the default one.
+            inventory_script: Programs that print an inventory.
+
+        Raises:
+            UsageError: Nothing is hit; the message names what comes near.
+            InventoryError: An inventory cannot be read.
+        """
+        targets = _targets(on, exclude, inventory, inventory_script)
+        request = InventoryRequest(targets=targets, caller=read_caller())
+        return await self.service.inventory.list(request)
+
+    async def groups(
+        self,
+        on: On = (),
+        *,
+        inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
+    ) -> GroupList:
+        """Return the groups of the inventory, or those that hold these hosts."""
+        targets = _targets(on, (), inventory, inventory_script)
+        request = InventoryRequest(targets=targets, caller=read_caller())
+        return await self.service.inventory.groups(request)
+
+    async def describe(
+        self,
+        on: On,
+        *,
+        inventory: str | Path | Sequence[str | Path] = (),
+        inventory_script: str | Path | Sequence[str | Path] = (),
+    ) -> tuple[HostDetails, ...]:
+        """Return all that inventories say of hosts, each setting with file and line."""
+        targets = _targets(on, (), inventory, inventory_script)
+        request = InventoryRequest(targets=targets, caller=read_caller())
+        return await self.service.inventory.show(request)
+
+    async def preview(
+        self,
+        command: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> Preview:
+        """Return what ``start`` would do on each host; takes what it takes, starts nothing."""
+        return await self.service.inventory.preview(_request(command, **options))
 
     async def define(
         self,
@@ -559,6 +677,23 @@ class Jobs:
         )
         return await self.service.known_hosts.accept(request)
 
+    async def examine(
+        self,
+        *,
+        throttle_limit: int = DEFAULT_THROTTLE,
+    ) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up on this side is looked through.
+
+        As `remjobs doctor`, without what it finds of the controller and its directory.
+
+        Args:
+            throttle_limit: Hosts that are to run at a time.
+        """
+        request = ExamineRequest(throttle_limit=throttle_limit, caller=read_caller())
+        async with aclosing(self.service.examine(request)) as findings:
+            async for finding in findings:
+                yield finding
+
     async def remove(
         self,
         *selectors: Selector,
@@ -577,6 +712,54 @@ class Jobs:
             force=force,
             states=frozenset(states),
         )
+
+    async def prune(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        keep: int | None = None,
+        dry_run: bool = False,
+    ) -> tuple[Job, ...]:
+        """Remove jobs that have ended, with their records; return them without children.
+
+        Args:
+            older_than: Keep what ended later than this.
+            keep: Keep so many, those that ended last. One of both must be given; with
+                both a job goes that neither keeps.
+            dry_run: Remove nothing, only say which.
+        """
+        seconds = None if older_than is None else older_than.total_seconds()
+        request = PruneRequest(older_than=seconds, keep=keep, dry_run=dry_run)
+        return await self.service.prune(request)
+
+    async def history(self, *names: str, **filters: Any) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed, oldest first.
+
+        Args:
+            *names: Ids, names or globs; none is all.
+            **filters: Further fields of ``HistoryQuery``: ``newest``, ``hosts`` ...
+        """
+        return await self.service.history(HistoryQuery(names=tuple(map(str, names)), **filters))
+
+    async def diff(
+        self,
+        first: Selector,
+        second: Selector,
+        *,
+        normalize: bool = False,
+    ) -> JobDiff:
+        """Compare two jobs host by host, as they stand now.
+
+        Args:
+            first: The one.
+            second: The other.
+            normalize: Mind no host's own name or address, and no time.
+
+        Raises:
+            NoSuchJob: One of them is not there.
+        """
+        one, other = [await as_it_stands(self.service, text) for text in _texts([first, second])]
+        return await asyncio.to_thread(compare, one, other, normalize=normalize)
 
 
 class BlockingJobs:
@@ -654,6 +837,7 @@ def _request(
     on: On | None = None,
     exclude: Sequence[str] = (),
     inventory: str | Path | Sequence[str | Path] = (),
+    inventory_script: str | Path | Sequence[str | Path] = (),
     name: str | None = None,
     throttle_limit: int = DEFAULT_THROTTLE,
     pace: Pace | None = None,
@@ -667,7 +851,7 @@ def _request(
     return StartRequest(
         instance_id=uuid4(),
         work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
-        targets=None if on is None else _targets(on, exclude, inventory),
+        targets=None if on is None else _targets(on, exclude, inventory, inventory_script),
         connection=_with(connection, credential),
         pace=pace or Pace(),
         name=name,
@@ -706,13 +890,16 @@ def _targets(
     on: On,
     exclude: Sequence[str],
     inventory: str | Path | Sequence[str | Path],
+    scripts: str | Path | Sequence[str | Path] = (),
 ) -> Targets:
     named = [on] if isinstance(on, str | Host) else list(on)
     files = [inventory] if isinstance(inventory, str | Path) else list(inventory)
+    programs = [scripts] if isinstance(scripts, str | Path) else list(scripts)
     return Targets(
         include=tuple(item for item in named if isinstance(item, str)),
         exclude=tuple(exclude),
         inventories=tuple(map(str, files)),
+        scripts=tuple(map(str, programs)),
         hosts=tuple(item for item in named if isinstance(item, Host)),
     )
 

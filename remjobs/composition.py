@@ -46,7 +46,7 @@ async def open_engine(
     in_order = False
     try:
         await engine.reconcile()
-        yield engine, EngineService(engine, settings.inventory)
+        yield engine, EngineService(engine, settings.inventory[0])
         in_order = not engine.failed.is_set()
     finally:
         await engine.close(cleanly=in_order)

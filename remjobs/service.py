@@ -7,8 +7,10 @@ over a socket. The CLI and the Python API see nothing else.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Protocol
 
+from remjobs.errors import UsageError
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.credential import CredentialInfo, KeyringInfo
 from remjobs.model.definition import (
@@ -18,11 +20,17 @@ from remjobs.model.definition import (
     DefinitionStart,
     HistoryEntry,
 )
+from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
+from remjobs.model.inventory import GroupList, HostDetails, HostList, InventoryRequest, Preview
 from remjobs.model.job import Child, Job
 from remjobs.model.known_hosts import AcceptedKeys, AcceptRequest, ScannedHost, ScanRequest
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
-from remjobs.model.record import Record
+from remjobs.model.prune import PruneRequest
+from remjobs.model.record import Record, Stream
 from remjobs.model.request import Caller, JobQuery, ReceiveOptions, RetryRequest, StartRequest
+from remjobs.model.results import Results
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 
@@ -30,8 +38,10 @@ __all__ = [
     "CredentialService",
     "DefinitionService",
     "Event",
+    "InventoryService",
     "JobService",
     "KnownHostsService",
+    "as_it_stands",
 ]
 
 Event = Record | Child
@@ -147,6 +157,30 @@ class KnownHostsService(Protocol):
         ...
 
 
+class InventoryService(Protocol):
+    """Looks at inventories and at what a start would do; starts nothing.
+
+    Each method raises ``UsageError`` where a pattern matches nothing, and
+    ``InventoryError`` where an inventory cannot be read.
+    """
+
+    async def list(self, request: InventoryRequest) -> HostList:
+        """Return the hosts that are meant, in the order in which they would run."""
+        ...
+
+    async def show(self, request: InventoryRequest) -> tuple[HostDetails, ...]:
+        """Return all that is said of these hosts, each setting with file and line."""
+        ...
+
+    async def groups(self, request: InventoryRequest) -> GroupList:
+        """Return the groups that hold these hosts; without expressions, all groups."""
+        ...
+
+    async def preview(self, request: StartRequest) -> Preview:
+        """Return what a start would do on each host, refusing what a start would refuse."""
+        ...
+
+
 class JobService(Protocol):
     """Starts jobs and answers for them.
 
@@ -168,6 +202,11 @@ class JobService(Protocol):
     @property
     def definitions(self) -> DefinitionService:
         """What answers for definitions."""
+        ...
+
+    @property
+    def inventory(self) -> InventoryService:
+        """What answers for inventories."""
         ...
 
     async def start(self, request: StartRequest) -> Job:
@@ -306,6 +345,18 @@ class JobService(Protocol):
         """Yield how far one gets on each host, as it is known. Runs no work there."""
         ...
 
+    def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up on our side is looked through; contact no host."""
+        ...
+
+    async def names(self, request: NamesRequest) -> Names:
+        """Return the names of hosts and groups that inventories have.
+
+        Raises:
+            InventoryError: One cannot be read.
+        """
+        ...
+
     async def remove(
         self,
         selectors: Sequence[str],
@@ -323,3 +374,47 @@ class JobService(Protocol):
             NoSuchJob: A literal selector matched nothing, and nothing else stood in the way.
         """
         ...
+
+    async def prune(self, request: PruneRequest) -> tuple[Job, ...]:
+        """Remove jobs that have been kept long enough; return them without children.
+
+        Never one that has not ended, nor durable work that may be found again.
+        """
+        ...
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed, oldest first."""
+        ...
+
+
+async def as_it_stands(service: JobService, selector: str) -> tuple[Job, Results]:
+    """Return one job, with its children and with all their output up to now.
+
+    Nothing counts as received. Progress records are left out.
+
+    Raises:
+        UsageError: Several jobs are named, or a child.
+    """
+    items = await service.get(JobQuery(selectors=(selector,)))
+    if len(items) != 1:
+        msg = f"{selector!r} names {len(items)} jobs; name one"
+        raise UsageError(msg)
+    [job] = items
+    if isinstance(job, Child):
+        msg = f"{job.id} is a child of job {job.parent_id}: name the job"
+        raise UsageError(msg)
+    results = Results(job.children or ())
+    async with aclosing(_all_of(service, job)) as events:
+        async for event in events:
+            if isinstance(event, Child):
+                results.change(event)
+            elif event.stream is not Stream.PROGRESS:
+                results.record(event)
+    return job, results
+
+
+def _all_of(service: JobService, job: Job) -> AsyncGenerator[Event, None]:
+    """Return all records of a job up to now; of one that has ended, the fastest way."""
+    if job.is_final:
+        return service.follow(str(job.id))
+    return service.receive([str(job.id)], ReceiveOptions(keep=True, everything=True))

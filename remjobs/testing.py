@@ -24,6 +24,7 @@ from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
 from remjobs.errors import KeyringLocked, KeyringTrouble, NoSuchCredential, UsageError
 from remjobs.model.credential import CredentialInfo, KeyringInfo, check_credential_name
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.known_hosts import (
@@ -51,6 +52,7 @@ from remjobs.transports.base import (
     NeverStarted,
     Outcome,
     OutcomeUnknown,
+    Prospect,
     Rebooted,
     SecretUse,
     Signaled,
@@ -90,6 +92,8 @@ class MemoryHost:
     """A stop does not end it."""
     stop_gate: asyncio.Event | None = None
     """A stop does not end it before this is set."""
+    cannot_copy: bool = False
+    """It takes and gives no files, as hosts of some transports."""
     unholdable: bool = False
     """A suspend does not hold it, as on hosts that cannot."""
     kept: dict[UUID, MemoryWork] = field(default_factory=dict)
@@ -123,6 +127,8 @@ class MemoryTransport:
         """Host and key of every start, in order."""
         self.active = 0
         """Sessions that are open or being opened."""
+        self.findings: tuple[Finding, ...] = ()
+        """What ``examine`` finds."""
         self.peak = 0
         """The most sessions that were open at once."""
 
@@ -144,11 +150,21 @@ class MemoryTransport:
         return self._hosts.setdefault(name, MemoryHost())
 
     def check(self, host: Host, work: Work) -> None:
-        """Refuse a host called ``impossible``."""
-        del work
+        """Refuse a host called ``impossible``, and copies where none can be."""
+        if work.copy is not None and self.behaviour(host.name).cannot_copy:
+            msg = f"{host.name}: no files can be copied there"
+            raise UsageError(msg)
         if host.name == "impossible":
             msg = "impossible: this host can never work"
             raise UsageError(msg)
+
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Say what would be done, which is nothing."""
+        return Prospect(address=f"{host.name}:0", user=host.user or "nobody", command=work.display)
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Find what is to be found."""
+        return self.findings
 
     async def scan_keys(self, host: Host) -> HostKeys:
         """Return the host's key."""

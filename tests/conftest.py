@@ -13,14 +13,16 @@ from support.secret_service import SecretService
 from support.sshd import Sshd, TestUser, need_root, running, wait_for
 
 
-def pytest_configure():
-    """Give each run temporary folders of its own.
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Give each run, and each worker of one, temporary folders of its own.
 
     pytest shuts the folder that all runs of one user share to everybody else
     whenever another run begins, and the account that tests log in to could not
-    enter it any more.
+    enter it any more. Paths are short: that of a socket has room for 107 characters.
     """
-    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="rj-")
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = root = tempfile.mkdtemp(prefix="rj-")
+    config.option.basetemp = f"{root}/t"
 
 
 def pytest_unconfigure():
@@ -103,6 +105,18 @@ def make_agent(tmp_path):
     for process in agents:
         process.terminate()
         process.wait()
+
+
+@pytest.fixture
+def open_folder(tmp_path):
+    """A folder that the account which tests log in to may write to."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for path in folder.parents:
+        if str(path).startswith("/tmp/"):
+            path.chmod(path.stat().st_mode | 0o011)
+    return folder
 
 
 @pytest.fixture

@@ -23,8 +23,10 @@ _BORROWED: Final = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
-    "inventories/fleet.yaml": "inventories/fleet.yaml",
+    "inventories/fleet.toml": "inventories/fleet.toml",
+    "inventories/hosts.csv": "inventories/hosts.csv",
     "inventories/servers.txt": "inventories/servers.txt",
+    "inventories/ansible/hosts.ini": "inventories/ansible/hosts.ini",
 }
 """Files outside docs/ that are part of the site, and where."""
 _LINK: Final = re.compile(r"(?<=\]\()(?!\w+:|#)([^)\s#]+)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
@@ -12,10 +13,14 @@ from remjobs.cli.render.answers import show_jobs
 from remjobs.cli.secrets import ask_secret
 from remjobs.model.job import Child, Job
 from remjobs.model.request import JobQuery
+from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
 from remjobs.service import JobService
 
 __all__ = ["answer", "answer_at_once", "blocked"]
+
+_MAY_ASK: Final = frozenset({JobState.BLOCKED, JobState.DISCONNECTED})
+"""What was lost may be looked for only with an answer."""
 
 
 def answer(jobs: SomeSelectors, json: Json = False) -> None:
@@ -25,19 +30,26 @@ def answer(jobs: SomeSelectors, json: Json = False) -> None:
 
 async def _answer(selectors: list[str], *, json: bool) -> None:
     service = client()
-    questions = {_question(child) for child in await blocked(service, selectors)}
-    secret = ask_secret(", ".join(sorted(questions)) or "answer")
+    children = await _children(service, selectors)
+    questions = {_question(child) for child in children if child.state is JobState.BLOCKED}
+    asks = any(child.state in _MAY_ASK for child in children)
+    # What nothing waits for is not asked; the service says so.
+    secret = ask_secret(", ".join(sorted(questions)) or "answer") if asks else Secret("")
     await show_jobs(service.answer(selectors, secret, read_caller()), json=json)
 
 
-async def blocked(service: JobService, selectors: Sequence[str]) -> list[Child]:
-    """Return the children of these jobs that wait for an answer."""
+async def _children(service: JobService, selectors: Sequence[str]) -> list[Child]:
     found = await service.get(JobQuery(selectors=tuple(selectors)))
-    children = [
+    return [
         child
         for item in found
         for child in ((item.children or ()) if isinstance(item, Job) else (item,))
     ]
+
+
+async def blocked(service: JobService, selectors: Sequence[str]) -> list[Child]:
+    """Return the children of these jobs that wait for an answer."""
+    children = await _children(service, selectors)
     return [child for child in children if child.state is JobState.BLOCKED]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Coroutine
@@ -15,17 +16,31 @@ from remjobs.errors import RemjobsError
 from remjobs.model.exits import ExitCode
 from remjobs.settings import Settings
 
-__all__ = ["client", "complain", "paths", "perform"]
+__all__ = ["client", "complain", "paths", "perform", "settings"]
+
+
+@functools.cache
+def settings() -> Settings:
+    """Return this process's settings, resolved once.
+
+    Raises:
+        UsageError: File or environment have what they cannot have.
+    """
+    resolved = Settings.resolve(os.environ)
+    if resolved.color == "never":
+        # The sign that our own drawing and rich's both heed (no-color.org).
+        os.environ["NO_COLOR"] = "1"
+    return resolved
 
 
 def paths() -> Paths:
     """Return where the controller of this environment lives."""
-    return Paths(Settings.resolve(os.environ).home)
+    return Paths(settings().home)
 
 
-def client() -> ControllerClient:
-    """Return a client of this environment's controller."""
-    return ControllerClient(paths())
+def client(*, launch: bool = True) -> ControllerClient:
+    """Return a client of this environment's controller, which starts it if need be."""
+    return ControllerClient(paths(), launch=launch)
 
 
 def complain(message: str) -> None:

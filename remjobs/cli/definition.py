@@ -10,6 +10,7 @@ from uuid import uuid4
 import typer
 
 from remjobs.cli.boundary import client, perform
+from remjobs.cli.completing import definitions, policies
 from remjobs.cli.optional_value import OptionalValues
 from remjobs.cli.options import Json
 from remjobs.cli.render.columns import local_time, print_properties, print_rows
@@ -37,9 +38,16 @@ app = typer.Typer(
 )
 Name = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="Its name; /path/NAME says which of several."),
+    typer.Argument(
+        metavar="NAME",
+        help="Its name; /path/NAME says which of several.",
+        autocompletion=definitions,
+    ),
 ]
-Names = Annotated[list[str], typer.Argument(metavar="NAME...", help="Names, or /path/NAME.")]
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="Names, or /path/NAME.", autocompletion=definitions),
+]
 Path = Annotated[
     str | None,
     typer.Option("--path", metavar="PATH", help="Path under which names are kept. [default: /]"),
@@ -54,6 +62,7 @@ Instances = Annotated[
         "--if-running",
         metavar="POLICY",
         help="If an instance still runs: ignore-new, parallel, queue, stop-existing.",
+        autocompletion=policies,
     ),
 ]
 IfMissed = Annotated[

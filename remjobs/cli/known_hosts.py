@@ -15,7 +15,7 @@ from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
-from remjobs.cli.target_options import ThrottleLimit
+from remjobs.cli.target_options import ThrottleLimit, throttle_of
 from remjobs.errors import UsageError
 from remjobs.model.exits import ExitCode
 from remjobs.model.known_hosts import (
@@ -27,7 +27,7 @@ from remjobs.model.known_hosts import (
     ScannedHost,
     ScanRequest,
 )
-from remjobs.model.request import DEFAULT_THROTTLE, Connection, Targets
+from remjobs.model.request import Connection, Targets
 from remjobs.service import KnownHostsService
 
 __all__ = ["app"]
@@ -63,13 +63,13 @@ def known_hosts() -> None:
 @with_reach_options
 def scan(
     reach: Reach,
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     json: Json = False,
 ) -> None:
     """Show the fingerprints of hosts' keys, and what is known of them; logs in nowhere."""
 
     async def work() -> int:
-        request = _request(reach, throttle_limit)
+        request = _request(reach, throttle_of(throttle_limit))
         found = await _scanned(client().known_hosts, request, print if not json else None)
         if json:
             print_json(found)
@@ -85,7 +85,7 @@ def accept(
     yes: Yes = False,
     fingerprint: Fingerprints = None,
     replace_changed: ReplaceChanged = False,
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     json: Json = False,
 ) -> None:
     """Show the keys of hosts that are not known yet, ask once, and keep them.
@@ -95,7 +95,7 @@ def accept(
     """
 
     async def work() -> int:
-        request = _request(reach, throttle_limit)
+        request = _request(reach, throttle_of(throttle_limit))
         service = client().known_hosts
         found = await _scanned(service, request, complain if json else print, known=False)
         chooser = _Chooser(frozenset(fingerprint or ()), replace_changed=replace_changed)

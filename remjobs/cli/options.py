@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeVar
 
 import typer
 
+from remjobs.cli.completing import jobs, states
 from remjobs.errors import UsageError
 from remjobs.model.job import JobType
 from remjobs.model.record import Stream
@@ -29,11 +30,21 @@ __all__ = [
 ]
 
 _SELECTOR_HELP: Final = "Id, name, glob, UUID or the beginning of one, or @last."
-SomeSelectors = Annotated[list[str], typer.Argument(metavar="JOB...", help=_SELECTOR_HELP)]
-Selectors = Annotated[list[str] | None, typer.Argument(metavar="[JOB]...", help=_SELECTOR_HELP)]
+SomeSelectors = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB...", help=_SELECTOR_HELP, autocompletion=jobs),
+]
+Selectors = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[JOB]...", help=_SELECTOR_HELP, autocompletion=jobs),
+]
 InState = Annotated[
     list[str] | None,
-    typer.Option("--state", help="Only jobs in this state; all, if none is named (repeatable)."),
+    typer.Option(
+        "--state",
+        help="Only jobs in this state; all, if none is named (repeatable).",
+        autocompletion=states,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -68,11 +79,15 @@ def parse_time(text: str) -> datetime:
     """
     now = datetime.now(UTC)
     if match := _AGE.fullmatch(text.strip().removesuffix("ago").strip()):
-        return now - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        try:
+            return now - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        except OverflowError as exc:
+            msg = f"{text!r} is longer ago than there are dates"
+            raise UsageError(msg) from exc
     for whole in (text, f"{now.astimezone():%Y-%m-%d}T{text}"):
         try:
             return datetime.fromisoformat(whole).astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     msg = f"{text!r} is not a time; write 2026-01-31, 2026-01-31T14:30, 14:30 or 2h"
     raise UsageError(msg)

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from remjobs.cli.boundary import settings
 from remjobs.cli.options import Json
 from remjobs.errors import UsageError
+from remjobs.model.output import OutputForm
 
 __all__ = ["OutputForm", "Showing", "build_showing"]
 
 
-class OutputForm(StrEnum):
-    """How output is shown."""
-
-    TEXT = "text"
-    FOLD = "fold"
-    TABLE = "table"
-    JSON = "json"
-    NDJSON = "ndjson"
-    CSV = "csv"
-    QUIET = "quiet"
-
-
 Output = Annotated[
-    OutputForm,
-    typer.Option("--output", help="How output is shown: lines, gathered, as a table, as data."),
+    OutputForm | None,
+    typer.Option("--output", help="How output is shown. [default: text]"),
 ]
 Fold = Annotated[bool, typer.Option("--fold", help="The same as --output fold.")]
 Diff = Annotated[
@@ -59,7 +48,7 @@ class Showing:
 
 
 def build_showing(
-    output: Output = OutputForm.TEXT,
+    output: Output = None,
     fold: Fold = False,
     diff: Diff = False,
     normalize: Normalize = False,
@@ -75,14 +64,14 @@ def build_showing(
     asked = {
         *([OutputForm.FOLD] if fold or diff or normalize else []),
         *([OutputForm.JSON] if json else []),
-        *([output] if output is not OutputForm.TEXT else []),
+        *([output] if output is not None else []),
     }
     if len(asked) > 1:
         names = " and ".join(sorted(asked))
         msg = f"output is shown in one way: {names} do not go together"
         raise UsageError(msg)
     return Showing(
-        form=next(iter(asked), OutputForm.TEXT),
+        form=next(iter(asked), None) or OutputForm(settings().output),
         diff=diff,
         normalize=normalize,
         directory=output_dir,

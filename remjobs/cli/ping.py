@@ -11,11 +11,11 @@ from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
-from remjobs.cli.target_options import ThrottleLimit
+from remjobs.cli.target_options import ThrottleLimit, throttle_of
 from remjobs.model.exits import ExitCode
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
-from remjobs.model.request import DEFAULT_THROTTLE, Connection, Targets
+from remjobs.model.request import Connection, Targets
 
 __all__ = ["ping"]
 
@@ -23,7 +23,7 @@ __all__ = ["ping"]
 @with_reach_options
 def ping(
     reach: Callable[[], tuple[Targets | None, Connection]],
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     json: Json = False,
 ) -> None:
     """See how far one gets on hosts: name, tcp, host-key, authentication, become, shell.
@@ -35,7 +35,7 @@ def ping(
         targets, connection = reach()
         return PingRequest(
             targets=targets,
-            throttle_limit=throttle_limit,
+            throttle_limit=throttle_of(throttle_limit),
             connection=connection,
             caller=read_caller(),
         )

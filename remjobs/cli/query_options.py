@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from remjobs.cli.completing import states
 from remjobs.cli.options import parse_states, parse_time
 from remjobs.model.request import JobQuery
 
@@ -13,7 +14,7 @@ __all__ = ["build_query"]
 
 State = Annotated[
     list[str] | None,
-    typer.Option("--state", help="Only jobs in this state (repeatable)."),
+    typer.Option("--state", help="Only jobs in this state (repeatable).", autocompletion=states),
 ]
 HasMoreData = Annotated[
     bool | None,
@@ -25,7 +26,11 @@ HasMoreData = Annotated[
 ]
 ChildState = Annotated[
     list[str] | None,
-    typer.Option("--child-state", help="Only jobs with such children, and these (repeatable)."),
+    typer.Option(
+        "--child-state",
+        help="Only jobs with such children, and these (repeatable).",
+        autocompletion=states,
+    ),
 ]
 IncludeChildren = Annotated[bool, typer.Option("--include-children", help="Children as well.")]
 Newest = Annotated[

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.completing import hosts_of_jobs, streams
 from remjobs.cli.options import SomeSelectors, parse_streams, parse_time
 from remjobs.cli.output_options import Showing
-from remjobs.cli.render.events import show, tell
+from remjobs.cli.render.events import show, tell, tell_ends
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import printer
 from remjobs.cli.render.progress import Progress
@@ -42,11 +43,16 @@ NoRecurse = Annotated[
     typer.Option("--no-recurse", help="Only what is a job's own, not its children's."),
 ]
 OfHost = Annotated[
-    list[str] | None, typer.Option("--host", help="Only this host; * and ? allowed (repeatable).")
+    list[str] | None,
+    typer.Option(
+        "--host", help="Only this host; * and ? allowed (repeatable).", autocompletion=hosts_of_jobs
+    ),
 ]
 OfStream = Annotated[
     list[str] | None,
-    typer.Option("--stream", help="Only this stream: Output, Error ... (repeatable)."),
+    typer.Option(
+        "--stream", help="Only this stream: Output, Error ... (repeatable).", autocompletion=streams
+    ),
 ]
 
 
@@ -110,6 +116,7 @@ async def _receive(
     out.finish(ended)
     if not options.wait:
         return ExitCode.OK
+    tell_ends(ended)
     if remove:
         await _remove(service, ended)
     return exit_code(_children(ended))

@@ -9,13 +9,16 @@ import typer
 
 from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, perform
+from remjobs.cli.completing import hosts_of_jobs, jobs
 from remjobs.cli.options import Json
 from remjobs.cli.start import show_started
 from remjobs.model.request import RetryRequest
 
 __all__ = ["retry"]
 
-OneJob = Annotated[str, typer.Argument(metavar="JOB", help="The job, as elsewhere.")]
+OneJob = Annotated[
+    str, typer.Argument(metavar="JOB", help="The job, as elsewhere.", autocompletion=jobs)
+]
 Failed = Annotated[bool, typer.Option("--failed", help="Where it failed or was never begun.")]
 Unreachable = Annotated[
     bool,
@@ -27,7 +30,12 @@ Disconnected = Annotated[
 ]
 OnHost = Annotated[
     list[str] | None,
-    typer.Option("--host", metavar="NAME", help="Only these hosts; * and ? allowed (repeatable)."),
+    typer.Option(
+        "--host",
+        metavar="NAME",
+        help="Only these hosts; * and ? allowed (repeatable).",
+        autocompletion=hosts_of_jobs,
+    ),
 ]
 NewName = Annotated[str | None, typer.Option("--name", help="The new job's name.")]
 Limit = Annotated[

@@ -12,7 +12,8 @@ import typer
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.output_options import Showing
-from remjobs.cli.render.events import show, tell
+from remjobs.cli.preview import Caution, ConfirmAbove, DryRun, Yes, goes_ahead
+from remjobs.cli.render.events import show, tell, tell_ends
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import Printer, printer
 from remjobs.cli.render.progress import Progress
@@ -20,11 +21,11 @@ from remjobs.cli.signatures import with_showing_options, with_work_options
 from remjobs.cli.start import warn
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
-from remjobs.model.request import JobQuery, ReceiveOptions
+from remjobs.model.request import JobQuery, ReceiveOptions, StartRequest
 from remjobs.model.state import JobState
 from remjobs.service import JobService
 
-__all__ = ["run"]
+__all__ = ["run", "run_here"]
 
 ExitCodeOfWork = Annotated[
     bool,
@@ -43,23 +44,47 @@ def run(
     showing: Any,
     exit_code_of_work: ExitCodeOfWork = False,
     in_process: InProcess = False,
+    dry_run: DryRun = False,
+    confirm_above: ConfirmAbove = None,
+    yes: Yes = False,
 ) -> None:
     """Start a job, show its output as it comes, and end as it ends.
 
     Ctrl-C stops the job; a second Ctrl-C leaves it to itself.
     """
-    perform(_run(request, showing, own_code=exit_code_of_work, in_process=in_process))
+    caution = Caution(dry_run=dry_run, confirm_above=confirm_above, yes=yes)
+    perform(_run(request, showing, caution, own_code=exit_code_of_work, in_process=in_process))
 
 
-async def _run(request: Any, showing: Any, *, own_code: bool, in_process: bool) -> int:
+async def run_here(request: StartRequest, showing: Showing, *, own_code: bool = False) -> int:
+    """Start a job through the controller and follow it; return the exit code."""
+    return await _Foreground(client(), showing, own_code=own_code).run(request)
+
+
+async def _run(
+    request: Any,
+    showing: Any,
+    caution: Caution,
+    *,
+    own_code: bool,
+    in_process: bool,
+) -> int:
     built, shown = request(), showing()
-    folder = None if shown.directory is None else OutputFolder(shown.directory)
-    if not in_process:
-        return await _Foreground(client(), shown, folder, own_code=own_code).run(built)
+    if in_process:
+        return await _run_in_process(built, shown, caution, own_code=own_code)
+    service = client()
+    if (ended := await goes_ahead(service, built, caution)) is not None:
+        return ended
+    return await _Foreground(service, shown, own_code=own_code).run(built)
+
+
+async def _run_in_process(request: Any, shown: Showing, caution: Caution, *, own_code: bool) -> int:
     import remjobs  # noqa: PLC0415 - the engine is heavy
 
     async with remjobs.open(in_process=True) as jobs:
-        return await _Foreground(jobs.service, shown, folder, own_code=own_code).run(built)
+        if (ended := await goes_ahead(jobs.service, request, caution)) is not None:
+            return ended
+        return await _Foreground(jobs.service, shown, own_code=own_code).run(request)
 
 
 class _Foreground:
@@ -69,13 +94,12 @@ class _Foreground:
         self,
         service: JobService,
         showing: Showing,
-        folder: OutputFolder | None,
         *,
         own_code: bool,
     ) -> None:
         self._service = service
         self._showing = showing
-        self._folder = folder
+        self._folder = None if showing.directory is None else OutputFolder(showing.directory)
         self._printer: Printer | None = None
         self._own_code = own_code
         self._signals: list[signal.Signals] = []
@@ -161,6 +185,9 @@ class _Foreground:
             counts = ", ".join(f"{count} {state}" for state, count in ended.counts.items())
             why = f"; {ended.status_message}" if ended.is_final and ended.status_message else ""
             complain(f"job {ended.id} {ended.state}: {counts}{why}")
+        elif ended.state is not JobState.BLOCKED and not self._signals:
+            # The question of what is Blocked was put already.
+            tell_ends([ended])
         if self._signals:
             return self._interrupted()
         if self._own_code and len(children) == 1 and children[0].exit_code is not None:

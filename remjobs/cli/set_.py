@@ -9,6 +9,7 @@ import typer
 from remjobs.cli.boundary import client, perform
 from remjobs.cli.options import Json, SomeSelectors
 from remjobs.cli.render.answers import show_jobs
+from remjobs.model.request import check_throttle
 
 __all__ = ["set_"]
 
@@ -24,4 +25,5 @@ def set_(jobs: SomeSelectors, throttle_limit: Limit, json: Json = False) -> None
 
 
 async def _set(selectors: list[str], throttle_limit: int, *, json: bool) -> None:
+    check_throttle(throttle_limit)
     await show_jobs(client().set(selectors, throttle_limit=throttle_limit), json=json)

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 from typer.models import OptionInfo
 
+from remjobs.cli.copy_options import build_copy
 from remjobs.cli.output_options import build_showing
 from remjobs.cli.pace_options import build_pace
 from remjobs.cli.query_options import build_query
@@ -21,6 +22,7 @@ from remjobs.model.request import StartRequest
 
 __all__ = [
     "typed",
+    "with_copy_options",
     "with_query_options",
     "with_reach_options",
     "with_showing_options",
@@ -33,7 +35,12 @@ Verb = Callable[..., None]
 
 def with_work_options(verb: Verb) -> Verb:
     """Give a verb the options of a start; its ``request`` builds a StartRequest of them."""
-    return _with_options(verb, "request", _paced())
+    return _with_options(verb, "request", _paced(build_request))
+
+
+def with_copy_options(verb: Verb) -> Verb:
+    """Give a verb the options of a copy; its ``request`` builds a StartRequest of them."""
+    return _with_options(verb, "request", _paced(build_copy))
 
 
 def with_query_options(verb: Verb) -> Verb:
@@ -75,21 +82,21 @@ def with_showing_options(verb: Verb) -> Verb:
     return _with_options(verb, "showing", build_showing)
 
 
-def _paced() -> Callable[..., StartRequest]:
-    """Return the builder of a request whose parameters are the pace's too."""
+def _paced(build_start: Callable[..., StartRequest]) -> Callable[..., StartRequest]:
+    """Return a builder of a request whose parameters are the pace's too."""
     paces = inspect.signature(build_pace, eval_str=True).parameters
-    works = inspect.signature(build_request, eval_str=True).parameters
+    works = inspect.signature(build_start, eval_str=True).parameters
 
     def build(**typed: Any) -> StartRequest:
         pace = build_pace(**{name: typed.pop(name) for name in paces})
-        return replace(build_request(**typed), pace=pace)
+        return replace(build_start(**typed), pace=pace)
 
     own = [p for p in works.values() if p.kind is not Parameter.KEYWORD_ONLY]
     given = [p for p in works.values() if p.kind is Parameter.KEYWORD_ONLY]
     build.__signature__ = inspect.Signature([*own, *paces.values(), *given])  # type: ignore[attr-defined]
     build.__annotations__ = {
         name: hint
-        for builder in (build_request, build_pace)
+        for builder in (build_start, build_pace)
         for name, hint in get_type_hints(builder, include_extras=True).items()
     }
     return build

@@ -12,7 +12,9 @@ import typer
 from remjobs.caller import read_caller
 from remjobs.cli.answer import answer_at_once
 from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.completing import definitions, job_types
 from remjobs.cli.options import Json, parse_type
+from remjobs.cli.preview import Caution, ConfirmAbove, DryRun, Yes, goes_ahead
 from remjobs.cli.render.json_ import item_json, print_json
 from remjobs.cli.render.table import print_jobs
 from remjobs.cli.signatures import typed, with_work_options
@@ -36,7 +38,12 @@ __all__ = ["show_started", "start", "start_definition", "warn"]
 
 DefinitionOption = Annotated[
     str | None,
-    typer.Option("--definition", metavar="NAME", help="Start this saved definition now."),
+    typer.Option(
+        "--definition",
+        metavar="NAME",
+        help="Start this saved definition now.",
+        autocompletion=definitions,
+    ),
 ]
 DefinitionPath = Annotated[
     str | None,
@@ -44,7 +51,9 @@ DefinitionPath = Annotated[
 ]
 Type = Annotated[
     str | None,
-    typer.Option("--type", metavar="TYPE", help="The type that the job must have."),
+    typer.Option(
+        "--type", metavar="TYPE", help="The type that the job must have.", autocompletion=job_types
+    ),
 ]
 
 
@@ -54,20 +63,29 @@ def start(
     definition: DefinitionOption = None,
     definition_path: DefinitionPath = None,
     type_: Type = None,
+    dry_run: DryRun = False,
+    confirm_above: ConfirmAbove = None,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Start a job in the background and print it (its id alone, where no terminal is)."""
+    caution = Caution(dry_run=dry_run, confirm_above=confirm_above, yes=yes, json=json)
 
-    async def work() -> None:
+    async def work() -> int | None:
         wanted = None if type_ is None else parse_type(type_)
-        if definition is not None:
-            _check_alone(request, wanted)
-            await start_definition(definition, definition_path, json=json)
-        elif definition_path is not None:
+        if definition is None and definition_path is not None:
             msg = "--definition-path needs --definition: which one?"
             raise UsageError(msg)
-        else:
-            await _start(request, wanted, json=json)
+        if definition is None:
+            return await _start(request, wanted, caution)
+        if dry_run:
+            msg = (
+                "--dry-run does not go with --definition; `remjobs definition show` tells its work"
+            )
+            raise UsageError(msg)
+        _check_alone(request, wanted)
+        await start_definition(definition, definition_path, json=json)
+        return None
 
     perform(work())
 
@@ -95,16 +113,19 @@ async def start_definition(name: str, path: str | None, *, json: bool) -> None:
         await _ask_if_asked(service, job)
 
 
-async def _start(request: Any, wanted: JobType | None, *, json: bool) -> None:
+async def _start(request: Any, wanted: JobType | None, caution: Caution) -> int | None:
     built: StartRequest = request(durable_by_default=True)
     if wanted not in {None, built.type}:
         msg = f"--type {wanted}: {_WHAT_MAKES[wanted or JobType.BACKGROUND]}"
         raise UsageError(msg)
     service = client()
+    if (ended := await goes_ahead(service, built, caution)) is not None:
+        return ended
     job = await service.start(built)
-    show_started(job, json=json)
+    show_started(job, json=caution.json)
     if built.connection.credential is not None or built.connection.become is not None:
         await _ask_if_asked(service, job)
+    return None
 
 
 async def _ask_if_asked(service: JobService, job: Job) -> None:

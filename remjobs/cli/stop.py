@@ -8,6 +8,7 @@ import typer
 
 from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, perform
+from remjobs.cli.completing import hosts_of_jobs
 from remjobs.cli.options import InState, Json, Selectors, parse_states
 from remjobs.cli.render.answers import show_jobs
 from remjobs.cli.render.events import tell
@@ -22,6 +23,7 @@ OfHost = Annotated[
         "--child",
         metavar="HOST",
         help="Only on this host, the others go on; * and ? allowed (repeatable).",
+        autocompletion=hosts_of_jobs,
     ),
 ]
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from remjobs.cli.boundary import settings
+from remjobs.cli.completing import authentications, targets
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
 from remjobs.model.host import Become, BecomeMethod, HostKeyChecking, SshOptions
@@ -27,6 +29,7 @@ __all__ = [
     "Identity",
     "InsecureKeyring",
     "Inventory",
+    "InventoryScript",
     "Keepalive",
     "KnownHosts",
     "LoginTimeout",
@@ -40,6 +43,7 @@ __all__ = [
     "connection_of",
     "read_input",
     "targets_of",
+    "throttle_of",
 ]
 
 Target = Annotated[
@@ -49,16 +53,37 @@ Target = Annotated[
         "--target",
         "-w",
         metavar="PATTERN",
-        help="Hosts: names, groups, ranges, a,b, @FILE, @JOB:STATE or -. None: this machine.",
+        help="Hosts: names, groups, ranges, globs, ~regex, a,b, &a, !a, group[0], @FILE, "
+        "@JOB:STATE or -. None: this machine.",
+        autocompletion=targets,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option("-x", "--exclude", metavar="PATTERN", help="Hosts to leave out (repeatable)."),
+    typer.Option(
+        "-x",
+        "--exclude",
+        metavar="PATTERN",
+        help="Hosts to leave out (repeatable).",
+        autocompletion=targets,
+    ),
 ]
 Inventory = Annotated[
     list[str] | None,
-    typer.Option("-i", "--inventory", metavar="FILE", help="Inventory to read (repeatable)."),
+    typer.Option(
+        "-i",
+        "--inventory",
+        metavar="[KIND:]FILE",
+        help="Inventory to read (repeatable).",
+    ),
+]
+InventoryScript = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--inventory-script",
+        metavar="PATH",
+        help="Program to run that prints an inventory (repeatable).",
+    ),
 ]
 AllowDuplicates = Annotated[
     bool,
@@ -72,7 +97,12 @@ Identity = Annotated[
 ]
 AuthenticationName = Annotated[
     str | None,
-    typer.Option("--authentication", metavar="NAME", help="Mechanism to log in by, as PublicKey."),
+    typer.Option(
+        "--authentication",
+        metavar="NAME",
+        help="Mechanism to log in by, as PublicKey.",
+        autocompletion=authentications,
+    ),
 ]
 SshConfig = Annotated[
     str | None,
@@ -127,8 +157,8 @@ BecomeCredential = Annotated[
     ),
 ]
 ThrottleLimit = Annotated[
-    int,
-    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time."),
+    int | None,
+    typer.Option("-f", "--throttle-limit", metavar="N", help="Hosts at a time. [default: 32]"),
 ]
 
 
@@ -136,6 +166,7 @@ def targets_of(
     include: list[str] | None,
     exclude: list[str] | None,
     inventory: list[str] | None,
+    scripts: list[str] | None = None,
     *,
     allow_duplicates: bool = False,
 ) -> Targets | None:
@@ -145,17 +176,34 @@ def targets_of(
         UsageError: Something was typed that makes no sense without them.
     """
     if not include:
-        if exclude or inventory:
+        if exclude or inventory or scripts:
             msg = "-x and -i need -t: which hosts?"
+            if scripts:
+                msg = "--inventory-script needs -t: which hosts?"
             raise UsageError(msg)
         return None
     return Targets(
         include=tuple(include),
         exclude=tuple(exclude or ()),
         inventories=tuple(inventory or ()),
-        standard_input=read_input().decode() if "-" in include else None,
+        scripts=tuple(scripts or ()),
+        standard_input=_read_names() if _asks_for_input(include) else None,
         allow_duplicates=allow_duplicates,
     )
+
+
+def _asks_for_input(expressions: list[str]) -> bool:
+    """Whether a term is ``-``, with an operator before it or not."""
+    terms = (term for expression in expressions for term in expression.split(","))
+    return any(term.strip().lstrip("!& ") == "-" for term in terms)
+
+
+def _read_names() -> str:
+    try:
+        return read_input().decode()
+    except UnicodeDecodeError as exc:
+        msg = "-t -: standard input is not UTF-8 text; write one host a line"
+        raise UsageError(msg) from exc
 
 
 def connection_of(
@@ -194,10 +242,16 @@ def become_of(
     return Become(user=user, method=method or BecomeMethod.SUDO, credential=credential)
 
 
+def throttle_of(limit: int | None) -> int:
+    """Return the throttle limit that was typed, else the one that is set."""
+    return settings().throttle_limit if limit is None else limit
+
+
 def build_reach(
     target: Target = None,
     exclude: Exclude = None,
     inventory: Inventory = None,
+    inventory_script: InventoryScript = None,
     user: User = None,
     port: Port = None,
     authentication: AuthenticationName = None,
@@ -215,7 +269,7 @@ def build_reach(
     login_timeout: LoginTimeout = None,
 ) -> tuple[Targets | None, Connection]:
     """Return the hosts of an errand and how they are reached, as typed."""
-    return targets_of(target, exclude, inventory), connection_of(
+    return targets_of(target, exclude, inventory, inventory_script), connection_of(
         user=user,
         port=port,
         authentication=authentication,

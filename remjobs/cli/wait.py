@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from remjobs.cli.boundary import client, complain, perform
+from remjobs.cli.completing import states
 from remjobs.cli.options import Json, Selectors, parse_state
 from remjobs.cli.render.answers import is_part, show_jobs
+from remjobs.cli.render.events import tell_ends
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.job import Child, Job
 from remjobs.model.request import WaitOptions
@@ -28,7 +30,12 @@ Force = Annotated[
 ]
 Wanted = Annotated[
     str | None,
-    typer.Option("--state", metavar="STATE", help="Until they are in this state instead."),
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        help="Until they are in this state instead.",
+        autocompletion=states,
+    ),
 ]
 _TOLD = FINAL | {JobState.DISCONNECTED}
 """States whose exit code says how it ended, also where they were waited for."""
@@ -62,6 +69,7 @@ async def _wait(selectors: list[str], options: WaitOptions, *, json: bool) -> in
     )
     jobs = await show_jobs(waiting, json=json)
     if options.state is None:
+        tell_ends(item for job in jobs for item in _awaited(job))
         return exit_code(child for job in jobs for child in job.children or ())
     return _how_reached(jobs, options.state)
 

@@ -24,6 +24,7 @@ from remjobs.cli.target_options import (
     Identity,
     InsecureKeyring,
     Inventory,
+    InventoryScript,
     Keepalive,
     KnownHosts,
     LoginTimeout,
@@ -36,9 +37,10 @@ from remjobs.cli.target_options import (
     connection_of,
     read_input,
     targets_of,
+    throttle_of,
 )
 from remjobs.errors import UsageError
-from remjobs.model.request import DEFAULT_THROTTLE, StartRequest
+from remjobs.model.request import StartRequest
 from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, DEFAULT_RECONNECT, Command, Script, Work
 
 __all__ = ["build_request"]
@@ -142,6 +144,7 @@ def build_request(
     target: Target = None,
     exclude: Exclude = None,
     inventory: Inventory = None,
+    inventory_script: InventoryScript = None,
     allow_duplicates: AllowDuplicates = False,
     command: CommandText = None,
     script: ScriptPath = None,
@@ -151,7 +154,7 @@ def build_request(
     init_file: InitFile = None,
     input_: Input = None,
     name: Name = None,
-    throttle_limit: ThrottleLimit = DEFAULT_THROTTLE,
+    throttle_limit: ThrottleLimit = None,
     shell: Shell = None,
     run_as_32: RunAs32 = False,
     ps_version: PsVersion = None,
@@ -232,10 +235,16 @@ def build_request(
     return StartRequest(
         instance_id=uuid4(),
         work=work,
-        targets=targets_of(target, exclude, inventory, allow_duplicates=allow_duplicates),
+        targets=targets_of(
+            target,
+            exclude,
+            inventory,
+            inventory_script,
+            allow_duplicates=allow_duplicates,
+        ),
         connection=connection,
         name=name,
-        throttle_limit=throttle_limit,
+        throttle_limit=throttle_of(throttle_limit),
         caller=read_caller(insecure_keyring=insecure_keyring),
     )
 

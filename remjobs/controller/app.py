@@ -16,12 +16,17 @@ from starlette.routing import Route
 
 from remjobs.controller.credentials import credential_verbs
 from remjobs.controller.definitions import definition_verbs
+from remjobs.controller.inventory import inventory_verbs
 from remjobs.controller.known_hosts import known_hosts_streams, known_hosts_verbs
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerBusy, RemjobsError, VersionMismatch
 from remjobs.model.clean import CleanRequest
+from remjobs.model.doctor import ExamineRequest
+from remjobs.model.history import HistoryQuery
 from remjobs.model.job import Child, Job
+from remjobs.model.names import NamesRequest
 from remjobs.model.ping import PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.request import (
     Caller,
     JobQuery,
@@ -76,6 +81,7 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
         "list": lambda body: _list(service, body),
         "get": lambda body: _get(service, body),
         "start": lambda body: _start(service, body),
+        "names": lambda body: service.names(decode(body, NamesRequest)),
         "retry": lambda body: _retry(service, body),
         "set": lambda body: _jobs(
             service.set(body["selectors"], throttle_limit=decode(body["throttle_limit"], int)),
@@ -85,16 +91,20 @@ def create_app(service: JobService, host: Host, *, api: str = API, build: str = 
             service.resume(body["selectors"], _caller(body), states=_states(body)),
         ),
         "answer": lambda body: _jobs(_answered(service, body)),
+        "history": lambda body: service.history(decode(body, HistoryQuery)),
         **definition_verbs(service.definitions),
         **credential_verbs(service.credentials),
         **known_hosts_verbs(service.known_hosts),
+        **inventory_verbs(service.inventory),
     }
     long = {
         "stop": lambda body: _once(_jobs(_stop(service, body))),
         "remove": lambda body: _once(_jobs(_remove(service, body))),
+        "prune": lambda body: _once(_jobs(service.prune(decode(body, PruneRequest)))),
         "wait": lambda body: _once(_jobs(_wait(service, body))),
         "clean": lambda body: _once(_clean(service, body)),
         "ping": lambda body: _ping(service, body),
+        "examine": lambda body: _examine(service, body),
         "receive": lambda body: _receive(service, body),
         "follow": lambda body: _follow(service, body),
         **known_hosts_streams(service.known_hosts),
@@ -291,6 +301,12 @@ async def _ping(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[
     async with aclosing(service.ping(decode(body, PingRequest))) as answers:
         async for answer in answers:
             yield to_builtins(answer)
+
+
+async def _examine(service: JobService, body: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+    async with aclosing(service.examine(decode(body, ExamineRequest))) as findings:
+        async for finding in findings:
+            yield to_builtins(finding)
 
 
 def _status(host: Host) -> Verb:

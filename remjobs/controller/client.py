@@ -19,13 +19,18 @@ import h11
 from remjobs.controller import lifecycle
 from remjobs.controller.credentials import ClientCredentials
 from remjobs.controller.definitions import ClientDefinitions
+from remjobs.controller.inventory import ClientInventory
 from remjobs.controller.known_hosts import ClientKnownHosts
 from remjobs.controller.paths import Paths
 from remjobs.controller.protocol import API, API_HEADER, BUILD, BUILD_HEADER, VERB_PATH
 from remjobs.errors import ControllerError, RemjobsError, VersionMismatch, from_kind
 from remjobs.model.clean import Cleaned, CleanRequest
+from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.record import Record
 from remjobs.model.request import (
     Caller,
@@ -56,18 +61,30 @@ class _HungUp(Exception):
 class ControllerClient:
     """Asks the controller of a state directory, which is started when it is needed."""
 
-    def __init__(self, paths: Paths, *, api: str = API, build: str = BUILD) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        *,
+        api: str = API,
+        build: str = BUILD,
+        launch: bool = True,
+    ) -> None:
         """Talk to the controller of these paths.
 
         Args:
             paths: Where it lives.
             api: The interface we speak; a parameter for tests of mismatches.
             build: Our program's version.
+            launch: Start a controller if none runs, and in the place of an idle one of
+                another version; else verbs raise.
         """
         self._paths = paths
+        self._launch = launch
+        self._connect = lifecycle.connect_or_start if launch else _connect_only
         self.definitions = ClientDefinitions(self._call)
         self.credentials = ClientCredentials(self._call)
         self.known_hosts = ClientKnownHosts(self._call, self._stream)
+        self.inventory = ClientInventory(self._call)
         self._headers = [(API_HEADER, api), (BUILD_HEADER, build)]
 
     async def start(self, request: StartRequest) -> Job:
@@ -165,6 +182,14 @@ class ControllerClient:
         body = {"selectors": list(selectors), "force": force, "states": states}
         return await self._one("remove", body)
 
+    async def prune(self, request: PruneRequest) -> tuple[Job, ...]:
+        """Remove jobs that have been kept long enough."""
+        return await self._one("prune", request)
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed."""
+        return decode(await self._call("history", query), tuple[JobEntry, ...])
+
     async def retry(self, request: RetryRequest) -> Job:
         """Try hosts of a job again."""
         return decode(await self._call("retry", request), Job)
@@ -183,6 +208,15 @@ class ControllerClient:
         """Yield how far one gets on each host."""
         async for value in self._stream("ping", request):
             yield decode(value, Pinged)
+
+    async def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up is looked through."""
+        async for value in self._stream("examine", request):
+            yield decode(value, Finding)
+
+    async def names(self, request: NamesRequest) -> Names:
+        """Return the names that inventories have."""
+        return decode(await self._call("names", request), Names)
 
     async def status(self) -> Mapping[str, Any] | None:
         """Return what the controller says of itself; None if none runs. Starts none."""
@@ -213,11 +247,11 @@ class ControllerClient:
         return decode(answers[0], tuple[Job, ...])
 
     async def _call(self, verb: str, body: object) -> Any:
-        async with self._exchange(verb, body, lifecycle.connect_or_start) as answer:
+        async with self._exchange(verb, body, self._connect) as answer:
             return answer.checked(parse(await answer.rest()))
 
     async def _stream(self, verb: str, body: object) -> AsyncIterator[Any]:
-        async with self._exchange(verb, body, lifecycle.connect_or_start) as answer:
+        async with self._exchange(verb, body, self._connect) as answer:
             async for line in answer.lines():
                 yield answer.checked(parse(line))
 
@@ -278,7 +312,8 @@ class ControllerClient:
         """
         value = parse(await answer.rest())
         error = _error_in(value)
-        if not isinstance(error, VersionMismatch) or not value.get("idle"):
+        replaceable = isinstance(error, VersionMismatch) and value.get("idle") and self._launch
+        if not replaceable:
             raise error or ControllerError(str(value))
         await self.shutdown()
         return True

@@ -186,8 +186,12 @@ def _spawn(paths: Paths, listener: int, lock: int) -> None:
 
 def _environment(ours: Mapping[str, str]) -> dict[str, str]:
     """Return what a long-lived process may keep of the environment of whoever came first."""
-    return {
+    kept = {
         name: value
         for name, value in ours.items()
         if name in _INHERITED or (name.startswith(_INHERITED_PREFIXES) and name != _THE_CALLERS)
     }
+    if named := kept.get("REMJOBS_CONFIG"):
+        # The controller's own working directory is another.
+        kept["REMJOBS_CONFIG"] = str(Path(named).expanduser().absolute())
+    return kept

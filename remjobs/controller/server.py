@@ -27,6 +27,7 @@ from remjobs.controller.paths import Paths
 from remjobs.controller.peer import peer_uid
 from remjobs.controller.protocol import API, BUILD
 from remjobs.engine.engine import Engine
+from remjobs.engine.prune import pruned
 from remjobs.engine.schedule import Schedule
 from remjobs.errors import RemjobsError
 from remjobs.model.wire import dumps
@@ -47,10 +48,9 @@ def main(home: str, listener: int, lock: int) -> None:
     sign(lock)
     _log_to(paths.log)
     keep_memory_private()
-    settings = Settings.resolve(os.environ, home=paths.home)
     server_socket = socket.socket(fileno=listener)
     try:
-        asyncio.run(serve(settings, paths, server_socket))
+        asyncio.run(serve(paths, server_socket))
     except Exception:
         _log.exception("the controller broke off")
         raise
@@ -58,10 +58,18 @@ def main(home: str, listener: int, lock: int) -> None:
     sys.exit(0)
 
 
-async def serve(settings: Settings, paths: Paths, listener: socket.socket) -> None:
-    """Serve until idle or told to leave. A store that cannot be used is told to clients."""
+async def serve(paths: Paths, listener: socket.socket) -> None:
+    """Serve until idle or told to leave.
+
+    Settings that are wrong and a store that cannot be used are told to clients.
+    """
     try:
-        async with open_engine(settings) as (engine, service), service.schedule.followed():
+        settings = Settings.resolve(os.environ, home=paths.home)
+        async with (
+            open_engine(settings) as (engine, service),
+            service.schedule.followed(),
+            pruned(engine, settings.keep_days, settings.history_days),
+        ):
             process = _Process(engine, service.schedule, paths, settings.idle_timeout)
             app = create_app(service, process.host())
             await process.serve(app, listener)
@@ -131,6 +139,7 @@ class _Process:
             "home": str(self._paths.home),
             "socket": str(self._paths.socket),
             "uptime": round(time.time() - self._started, 3),
+            "time": time.time(),
             "busy_jobs": list(self._engine.busy_jobs),
             "waits_for_definitions": self._schedule.is_needed,
             "trouble": self._engine.store.trouble,

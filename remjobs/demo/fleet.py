@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -54,7 +55,7 @@ async def demo_fleet(folder: Path) -> AsyncIterator[Fleet]:
             public = host_key.export_public_key("openssh").decode().strip()
             known.append(f"[{_ADDRESS}]:{ports[name]} {public}\n")
         (folder / "known_hosts").write_text("".join(known), encoding="ascii")
-        inventory = folder / "fleet.yaml"
+        inventory = folder / "fleet.toml"
         inventory.write_text(_inventory(ports), encoding="ascii")
         yield Fleet(inventory=inventory)
 
@@ -62,17 +63,17 @@ async def demo_fleet(folder: Path) -> AsyncIterator[Fleet]:
 def _inventory(ports: dict[str, int]) -> str:
     lines = [
         "# The demo fleet: five SSH servers on this machine.",
-        "defaults:",
-        "  user: demo",
-        "  ssh:",
-        "    identity_files: [demo_key]",
-        "    known_hosts_file: known_hosts",
-        "    config_file: none",
-        "hosts:",
-        *(f"  {name}: {{address: {_ADDRESS}, port: {port}}}" for name, port in ports.items()),
-        "groups:",
-        "  web: [web1, web2, web3, web4]",
-        "  db: [db1]",
+        "[defaults]",
+        'user = "demo"',
+        "[defaults.ssh]",
+        'identity_files = ["demo_key"]',
+        'known_hosts_file = "known_hosts"',
+        'config_file = "none"',
+        "[hosts]",
+        *(f'{name} = {{ address = "{_ADDRESS}", port = {port} }}' for name, port in ports.items()),
+        "[groups]",
+        'web = ["web[1-4]"]',
+        'db = ["db1"]',
     ]
     return "\n".join(lines) + "\n"
 
@@ -96,6 +97,7 @@ async def embedded_server(
     host_key: asyncssh.SSHKey,
     user_key: asyncssh.SSHKey,
     environment: Mapping[str, str],
+    files: Path | None = None,
 ) -> int:
     """Run an SSH server until a stack is closed; return its port.
 
@@ -104,6 +106,7 @@ async def embedded_server(
         host_key: Its own key.
         user_key: The key of whoever may log in, by any name.
         environment: Variables of all that it runs, over those of this process.
+        files: The folder that SFTP shows as all of its files; None is no SFTP.
     """
     server = await asyncssh.listen(
         _ADDRESS,
@@ -113,6 +116,7 @@ async def embedded_server(
             user_key.export_public_key("openssh").decode(),
         ),
         process_factory=lambda process: _run(environment, process),
+        sftp_factory=None if files is None else partial(asyncssh.SFTPServer, chroot=bytes(files)),
         encoding=None,
     )
     stack.push_async_callback(_stop, server)
@@ -145,6 +149,7 @@ async def _run(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        cwd=environment.get("HOME"),
         env={**os.environ, **environment},
     )
     feeding = asyncio.create_task(_feed(process.stdin, child.stdin))

@@ -22,16 +22,17 @@ from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
 from remjobs.model.state import SETTLED, JobState, Request, advance
 from remjobs.store.base import NewJob, Store, StoredJob
-from remjobs.transports.base import TransportFactory
+from remjobs.transports.base import Transport, TransportFactory
 
 __all__ = ["Engine"]
 
 T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
-_IN_DOUBT: Final = frozenset({JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING})
+_BEGUN: Final = frozenset(
+    {JobState.RUNNING, JobState.STOPPING, JobState.SUSPENDING, JobState.SUSPENDED}
+)
 _NOT_BEGUN: Final = frozenset({JobState.NOT_STARTED, JobState.BLOCKED})
-_BEGUN: Final = _IN_DOUBT | {JobState.SUSPENDED}
 _KILLED: Final = "the controller ended while the work ran; outcome unknown"
 _HELD_BACK: Final = (
     "held back: the controller was killed before these hosts were begun; "
@@ -58,7 +59,7 @@ class Engine:
             most_at_once: Hosts of one job that this process can hold at a time,
                 whatever the job's throttle limit.
         """
-        self._most_at_once = most_at_once
+        self.most_at_once = most_at_once
         self.store = store
         self.credentials = credentials
         self.hub = Hub()
@@ -90,6 +91,10 @@ class Engine:
         """Return what lets one job, or one errand, in to its hosts."""
         return JobAccess(self.credentials, caller)
 
+    def each_transport(self, caller: Caller) -> tuple[Transport, ...]:
+        """Return every transport there is."""
+        return tuple(factory(caller) for factory in self._factories.values())
+
     async def reconcile(self) -> None:
         """Go on with what an earlier process left.
 
@@ -107,7 +112,7 @@ class Engine:
         # Who was asked may be gone, and the answer with us: ask again.
         if asked := [child for child in children if child.state is JobState.BLOCKED]:
             await self.store.save([_asked_again(child) for child in asked])
-        if not durable and (lost := [c for c in children if c.state in _IN_DOUBT]):
+        if not durable and (lost := [c for c in children if c.state in _BEGUN]):
             await self.store.save([_disconnected(child) for child in lost])
         sought = durable and any(map(_is_to_be_sought, children))
         waiting = any(child.state in _NOT_BEGUN for child in children)
@@ -197,7 +202,7 @@ class Engine:
         """Change how many children of a job may run at a time."""
         await self.store.limit(job_id, throttle_limit)
         if (run := self._runs.get(job_id)) is not None:
-            run.limit(min(throttle_limit, self._most_at_once))
+            run.limit(min(throttle_limit, self.most_at_once))
 
     async def answer(self, child: Child, secret: Secret, caller: Caller | None = None) -> None:
         """Give a child what it waits for, and return once it has taken it.
@@ -274,7 +279,7 @@ class Engine:
             self.hub.notify,
             self._answers,
             access=self.access(stored.caller),
-            most_at_once=self._most_at_once,
+            most_at_once=self.most_at_once,
             lost=lost,
         )
         self._runs[job_id] = run
@@ -323,4 +328,6 @@ def _disconnected(child: Child) -> Child:
             end_time=datetime.now(UTC),
         )
     reason = Reason(kind=ReasonKind.LOST, message=_KILLED)
-    return replace(child, state=advance(child.state, JobState.DISCONNECTED), reason=reason)
+    held = child.state is JobState.SUSPENDED
+    current = advance(child.state, JobState.RUNNING) if held else child.state
+    return replace(child, state=advance(current, JobState.DISCONNECTED), reason=reason)

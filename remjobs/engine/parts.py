@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from remjobs.engine.select import Selected
 from remjobs.errors import UsageError
 from remjobs.model.job import Child, Job
 from remjobs.model.ranges import matcher
+from remjobs.model.record import Stream
 from remjobs.store.base import Store
 
-__all__ = ["by_job", "on_hosts", "shown"]
+__all__ = ["by_job", "on_hosts", "shown", "with_streams"]
 
 
 def by_job(hits: Sequence[Selected]) -> dict[int, frozenset[int] | None]:
@@ -29,6 +31,22 @@ async def shown(store: Store, hits: Sequence[Selected]) -> tuple[Job, ...]:
     return tuple(
         [_with(await store.job(job_id), ids) for job_id, ids in by_job(hits).items()],
     )
+
+
+async def with_streams(store: Store, job: Job) -> Job:
+    """Return a job that says, as its children do, how much of each stream is kept."""
+    sizes = await store.sizes(job.id)
+    total: Counter[Stream] = Counter()
+    for streams in sizes.values():
+        total.update(streams)
+    children = tuple(
+        replace(child, streams=_in_order(sizes.get(child.id, {}))) for child in job.children or ()
+    )
+    return replace(job, children=children, streams=_in_order(total))
+
+
+def _in_order(sizes: Mapping[Stream, int]) -> dict[Stream, int]:
+    return {stream: sizes[stream] for stream in Stream if sizes.get(stream)}
 
 
 def _with(job: Job, ids: frozenset[int] | None) -> Job:

@@ -98,7 +98,7 @@ class Receiver:
                 yield event
 
     async def _live(self, run: JobRun | None, seen: int, after: int) -> AsyncIterator[Event]:
-        """Yield what comes, in order of arrival, until the job has settled.
+        """Yield what comes, in order of arrival, until the job (the child) has settled.
 
         What has changed is looked at before the records are read, and told
         after them: a child's end comes after its last record.
@@ -106,7 +106,7 @@ class Receiver:
         engine, job_id = self._engine, self._job_id
         while True:
             version = engine.hub.version(job_id)
-            settled = await engine.has_settled(job_id)
+            settled = await engine.has_settled(job_id, child_id=self._child_id)
             changes = run.changes[seen:] if run is not None else []
             seen += len(changes)
             async for record in self._page_through(after=after):
@@ -130,7 +130,7 @@ class Receiver:
         """Yield wanted records page by page, holding the job's turn for each page."""
         while True:
             async with self._engine.receiving[self._job_id]:
-                positions = await self._engine.store.positions(self._job_id)
+                positions = await self._engine.store.positions(self._job_id, child_id)
                 page = await self._engine.store.read(self._job_id, after=after, child_id=child_id)
                 try:
                     for record in page:

@@ -55,6 +55,7 @@ def concerns_children(selectors: Sequence[str], jobs: Sequence[Job]) -> bool:
 
 def _names_parents(text: str, jobs: Sequence[Job]) -> bool:
     if text.isdecimal():
+        # A child's id comes before a name that is a number.
         return any(job.id == int(text) for job in jobs)
     if text == "@last":
         return bool(jobs)
@@ -68,8 +69,8 @@ def _one(
 ) -> Iterable[Selected]:
     if text == "@last" and jobs:
         return [Selected(jobs[-1].id)]
-    if text.isdecimal():
-        return [_by_id(int(text), jobs, children)]
+    if text.isdecimal() and (found := _by_id(int(text), jobs, children)) is not None:
+        return [found]
     if named := [Selected(job.id) for job in jobs if _names(text, job.name)]:
         return named
     if _GLOB & set(text):
@@ -79,22 +80,20 @@ def _one(
 
 def _names(text: str, name: str) -> bool:
     pattern = text.casefold()
-    if _GLOB & set(text):
-        return fnmatchcase(name.casefold(), pattern)
-    return name.casefold() == pattern
+    # A name with brackets in it is also found as it is written.
+    return name.casefold() == pattern or bool(
+        _GLOB & set(text) and fnmatchcase(name.casefold(), pattern)
+    )
 
 
 def _by_id(
     number: int,
     jobs: Sequence[Job],
     children: Mapping[int, tuple[int, UUID]],
-) -> Selected:
+) -> Selected | None:
     if any(job.id == number for job in jobs):
         return Selected(number)
-    if number in children:
-        return Selected(children[number][0], number)
-    msg = f"no job {number}; `remjobs list` shows what there is"
-    raise NoSuchJob(msg)
+    return Selected(children[number][0], number) if number in children else None
 
 
 def _by_uuid(
@@ -115,6 +114,7 @@ def _by_uuid(
         msg = f"{text!r} begins the UUIDs of {len(hits)} jobs; give more of it"
         raise NoSuchJob(msg)
     if not hits:
-        msg = f"no job {text!r}; `remjobs list` shows what there is"
+        named = text if text.isdecimal() else repr(text)
+        msg = f"no job {named}; `remjobs list` shows what there is"
         raise NoSuchJob(msg)
     return hits[0]

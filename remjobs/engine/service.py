@@ -14,9 +14,12 @@ from remjobs.engine.connected import connected
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
+from remjobs.engine.examine import examine
+from remjobs.engine.inventory import EngineInventory
 from remjobs.engine.known_hosts import EngineKnownHosts, check_named, unchecked
-from remjobs.engine.parts import by_job, on_hosts, shown
+from remjobs.engine.parts import by_job, on_hosts, shown, with_streams
 from remjobs.engine.ping import ping
+from remjobs.engine.prune import prune
 from remjobs.engine.query import kept, with_children_kept
 from remjobs.engine.receive import Receiver, follow
 from remjobs.engine.remove import remove
@@ -27,13 +30,19 @@ from remjobs.engine.targets import HostsOfJob, parse
 from remjobs.engine.wait import wait
 from remjobs.engine.ways import Ways, closing
 from remjobs.errors import KeyringTrouble, NoSuchJob, UsageError
-from remjobs.inventory.select import Selection, resolve, terms
+from remjobs.inventory.names import names
+from remjobs.inventory.patterns import terms
+from remjobs.inventory.select import Selection, Sources, resolve
 from remjobs.model.clean import Cleaned, CleanRequest
 from remjobs.model.credential import CredentialKind
+from remjobs.model.doctor import ExamineRequest, Finding
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Become, Host, check_host_name
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.known_hosts import AcceptRequest, ScanRequest
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.ping import Pinged, PingRequest
+from remjobs.model.prune import PruneRequest
 from remjobs.model.ranges import fold
 from remjobs.model.record import Record
 from remjobs.model.request import (
@@ -45,6 +54,7 @@ from remjobs.model.request import (
     StartRequest,
     Targets,
     WaitOptions,
+    check_throttle,
 )
 from remjobs.model.secret import Secret
 from remjobs.model.state import JobState
@@ -74,6 +84,12 @@ class EngineService:
         self.schedule = Schedule(engine, self._begin)
         """Fires definitions, while its ``followed`` context lasts."""
         self.definitions = EngineDefinitions(engine, self._plan, self._begin, self.schedule)
+        self.inventory = EngineInventory(
+            self._usual_inventories,
+            self._hosts_of_jobs,
+            self._plan,
+            lambda request: engine.transports(request.caller),
+        )
 
     async def start(self, request: StartRequest) -> Job:
         """Resolve the hosts, refuse what cannot work, store the job and begin it."""
@@ -91,7 +107,7 @@ class EngineService:
             work=request.work,
             caller=request.caller,
             hosts=selection.hosts,
-            warnings=selection.warnings,
+            warnings=(*selection.warnings, *request.work.warnings),
             firing=firing,
         )
         return await self._engine.store.job(await self._engine.start(new))
@@ -152,9 +168,7 @@ class EngineService:
 
     async def set(self, selectors: Sequence[str], *, throttle_limit: int) -> tuple[Job, ...]:
         """Change how many hosts of these jobs may run at a time."""
-        if throttle_limit < 1:
-            msg = f"throttle limit {throttle_limit} is not 1 or more"
-            raise UsageError(msg)
+        check_throttle(throttle_limit)
         ids = self._whole(await self._chosen(selectors), "set")
         for job_id in ids:
             await self._engine.limit(job_id, throttle_limit)
@@ -189,6 +203,27 @@ class EngineService:
             async for answer in answers:
                 yield answer
 
+    async def examine(self, request: ExamineRequest) -> AsyncGenerator[Finding, None]:
+        """Yield what is found when the set-up is looked through."""
+        found = examine(self._engine, request, self._usual_inventories(request.caller))
+        async with aclosing(found) as findings:
+            async for finding in findings:
+                yield finding
+
+    async def names(self, request: NamesRequest) -> Names:
+        """Return the names that inventories have."""
+        return await asyncio.to_thread(self._names, request)
+
+    def _names(self, request: NamesRequest) -> Names:
+        caller = request.caller
+        asked = Targets(inventories=request.inventories)
+        sources = Sources(asked, caller.directory, self._usual_inventories(caller))
+        return names(sources, request.beginning, request.limit)
+
+    def _usual_inventories(self, caller: Caller) -> tuple[Path, ...]:
+        """Return the inventories that are read where none is named: the asker's, else ours."""
+        return tuple(map(Path, caller.inventories)) or (self._default_inventory,)
+
     async def _reached(
         self,
         request: CleanRequest | PingRequest | ScanRequest | AcceptRequest,
@@ -208,7 +243,7 @@ class EngineService:
             resolve,
             targets,
             caller.directory,
-            self._default_inventory,
+            self._usual_inventories(caller),
             await self._hosts_of_jobs(targets),
         )
 
@@ -221,8 +256,9 @@ class EngineService:
         found: dict[str, tuple[Host, ...]] = {}
         for expressions, needed in ((targets.exclude, False), (targets.include, True)):
             for term in (term for expression in expressions for term in terms(expression)):
-                if (asked := parse(term)) is not None:
-                    found[term] = await self._hosts_of_job(asked, needed=needed)
+                if (asked := parse(term.text)) is not None:
+                    must = needed and not term.operator
+                    found[term.text] = await self._hosts_of_job(asked, needed=must)
         return found
 
     async def _hosts_of_job(self, asked: HostsOfJob, *, needed: bool) -> tuple[Host, ...]:
@@ -257,16 +293,18 @@ class EngineService:
     async def get(self, query: JobQuery) -> tuple[Job | Child, ...]:
         """Return parents with children, or the children that were named."""
         hits = await self._select(query.selectors)
-        whole = {job.id: job for job in await self._jobs(_parents(hits))}
-        named = [whole[hit.job_id] for hit in hits if hit.child_id is None]
-        parents = {job.id: job for job in with_children_kept(kept(named, query), query)}
+        whole = await self._jobs(_parents(hits))
+        parents = {
+            job.id: await with_streams(self._engine.store, job) for job in kept(whole, query)
+        }
+        narrowed = {job.id: job for job in with_children_kept(parents.values(), query)}
         found: list[Job | Child] = []
         for hit in hits:
-            if hit.child_id is not None:
-                children = whole[hit.job_id].children or ()
-                found += [child for child in children if child.id == hit.child_id]
-            elif hit.job_id in parents:
-                found.append(parents[hit.job_id])
+            job = narrowed.get(hit.job_id)
+            if job is not None and hit.child_id is None:
+                found.append(job)
+            elif job is not None:
+                found += [child for child in job.children or () if child.id == hit.child_id]
         return tuple(found)
 
     async def receive(
@@ -352,6 +390,8 @@ class EngineService:
     ) -> tuple[Job, ...]:
         """Give what Blocked children of these jobs wait for."""
         hits = await self._chosen(selectors)
+        if not hits:
+            return ()
         ids = _parents(hits)
         chosen = {hit.child_id for hit in hits} - {None}
         whole = {hit.job_id for hit in hits if hit.child_id is None}
@@ -385,6 +425,14 @@ class EngineService:
         if not selectors:
             named += await self._chosen(selectors, states)
         return await remove(self._engine, named, force=force)
+
+    async def prune(self, request: PruneRequest) -> tuple[Job, ...]:
+        """Remove jobs that have been kept long enough."""
+        return await prune(self._engine, request)
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return who asked for what, also of jobs that were removed."""
+        return await self._engine.store.history(query)
 
     async def _one(self, selector: str) -> Sequence[Selected]:
         """Return what a selector names; refuse several."""

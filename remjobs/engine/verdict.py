@@ -9,6 +9,7 @@ from remjobs.model.state import JobState
 from remjobs.transports.base import (
     Exited,
     Lost,
+    NotCopied,
     NotInitialized,
     Outcome,
     Rebooted,
@@ -81,6 +82,11 @@ def _natural(outcome: Outcome, success_codes: frozenset[int]) -> Verdict:
             message = "initialization failed"
             reason = Reason(kind=ReasonKind.INITIALIZATION, message=f"{message}: exit code {code}")
             return Verdict(state=JobState.FAILED, reason=reason, message=message)
+        case NotCopied(message):
+            return Verdict(
+                state=JobState.FAILED,
+                reason=Reason(kind=ReasonKind.COPY, message=message),
+            )
         case Rebooted():
             reason = Reason(kind=ReasonKind.LOST, message="the host was restarted while it ran")
             return Verdict(state=JobState.FAILED, reason=reason)

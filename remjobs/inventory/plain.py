@@ -6,46 +6,46 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from remjobs.errors import InventoryError, UsageError
-from remjobs.inventory.base import Inventory
+from remjobs.errors import UsageError
+from remjobs.inventory.draft import Draft
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.ranges import expand
 
-__all__ = ["parse_host", "parse_lines", "parse_plain", "split_port"]
+__all__ = ["LAST_PORT", "parse_host", "parse_lines", "read_plain", "split_port"]
 
+LAST_PORT: Final = 65535
 _PORT: Final = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]*:[0-9A-Fa-f:.%\w]*)\]|(?P<name>[^:]+)):(?P<port>[0-9]+)"
 )
 _BRACKETED: Final = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.%\w]*)\]")
-_LAST_PORT: Final = 65535
+_EXPECTED: Final = "one host name, range or user@host:port a line"
+_COMMENT: Final = re.compile(r"(?:^|\s)#")
 
 
-def parse_plain(text: str, name: str) -> Inventory:
-    """Return the hosts of a plain list.
-
-    Args:
-        text: The list.
-        name: Its name for messages.
+def read_plain(text: str, draft: Draft) -> None:
+    """Read the hosts of a plain list.
 
     Raises:
         InventoryError: A line is no host.
     """
-    hosts: dict[str, Host] = {}
     for line, expression in parse_lines(text):
         try:
             found = list(parse_host(expression))
         except UsageError as exc:
-            msg = f"{name}:{line}: {exc}; expected one host name, range or user@host:port a line"
-            raise InventoryError(msg) from exc
-        hosts |= {host.name: host for host in found}
-    return Inventory(hosts=hosts)
+            draft.complain(line, f"{exc}; expected {_EXPECTED}")
+        for host in found:
+            settings = draft.host(host.name, line)
+            if host.user is not None:
+                draft.set(settings, "user", host.user, line, host.name)
+            if host.port is not None:
+                draft.set(settings, "port", host.port, line, host.name)
 
 
 def parse_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield line numbers and what stands there, without comments and empty lines."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        content = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
-        if content:
+    for number, line in enumerate(text.split("\n"), start=1):
+        content = _COMMENT.split(line, maxsplit=1)[0] if "#" in line else line
+        if content := content.strip():
             yield number, content
 
 
@@ -78,7 +78,7 @@ def split_port(text: str) -> tuple[str, int | None]:
     if match is None:
         return text, None
     port = int(match["port"])
-    if not 1 <= port <= _LAST_PORT:
-        msg = f"port {port} is not between 1 and {_LAST_PORT}"
+    if not 1 <= port <= LAST_PORT:
+        msg = f"port {port} is not between 1 and {LAST_PORT}"
         raise UsageError(msg)
     return match["v6"] or match["name"], port

@@ -7,7 +7,7 @@ from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.model.job import Reason
-from remjobs.model.request import Caller, Connection, Targets
+from remjobs.model.request import Caller, Connection, Targets, check_connection
 
 __all__ = ["KEEP_DAYS", "CleanRequest", "Cleaned"]
 
@@ -31,6 +31,7 @@ class CleanRequest:
         if self.older_than < 0:
             msg = f"--older-than {self.older_than:g}: it cannot be negative"
             raise UsageError(msg)
+        check_connection(self.connection, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

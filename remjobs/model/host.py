@@ -10,6 +10,7 @@ from typing import Final
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
+from remjobs.model.seconds import check_seconds
 
 __all__ = [
     "Become",
@@ -21,7 +22,7 @@ __all__ = [
     "check_user_name",
 ]
 
-_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]*")
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,254}")
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
 
 
@@ -99,6 +100,12 @@ class SshOptions:
     """Seconds between keepalives; default 15. Three unanswered ones end the connection."""
     forward_agent: bool = False
     """Work on the host may use the caller's agent, while the connection stands."""
+
+    def __post_init__(self) -> None:
+        """Refuse times that are none."""
+        check_seconds("the connect time-out", self.connect_timeout, may_be_negative=False)
+        check_seconds("the login time-out", self.login_timeout, may_be_negative=False)
+        check_seconds("the keepalive interval", self.keepalive_interval, may_be_negative=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

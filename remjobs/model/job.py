@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from remjobs.model.record import Stream
 from remjobs.model.state import FINAL, JobState
 
 __all__ = ["NOT_REACHED", "Child", "Job", "JobType", "Reason", "ReasonKind"]
@@ -38,6 +39,8 @@ class ReasonKind(StrEnum):
     LEASED = "leased"
     """Another job has the lease that this one wants on the host."""
     INITIALIZATION = "initialization"
+    COPY = "copy"
+    """A copy had begun, and could not be finished."""
     LOST = "lost"
     HALTED = "halted"
     """Not begun: too many others failed, or the canary did."""
@@ -93,6 +96,10 @@ class Child:
     end_time: datetime | None = None
     sought_until: datetime | None = None
     """While Disconnected: until when its host is tried again; None when it is not."""
+    throttle_limit: int = 32
+    """As its parent's."""
+    streams: Mapping[Stream, int] | None = field(default=None, compare=False)
+    """Bytes that are kept of each stream that has any; None where ``get`` was not asked."""
 
     @property
     def is_final(self) -> bool:
@@ -115,6 +122,8 @@ class Job:
     """The hosts, folded: ``web[01-20],db1``."""
     command: str = ""
     status_message: str = ""
+    submit_time: datetime | None = None
+    """When it was stored, before anything of it began; None where that was not noted yet."""
     begin_time: datetime | None = None
     end_time: datetime | None = None
     throttle_limit: int = 32
@@ -129,6 +138,8 @@ class Job:
     """In inventory order; None where only the parent was asked for."""
     warnings: tuple[str, ...] = ()
     """What was noticed while the job was started, for the one who started it."""
+    streams: Mapping[Stream, int] | None = field(default=None, compare=False)
+    """Bytes that are kept of each stream, over all children; None as in a child."""
 
     @property
     def is_final(self) -> bool:

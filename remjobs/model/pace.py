@@ -15,6 +15,7 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.job import NOT_REACHED, Child
+from remjobs.model.seconds import check_seconds
 from remjobs.model.state import JobState
 
 __all__ = [
@@ -104,6 +105,10 @@ class Pace:
         if self.pause and not self.canary:
             msg = "--pause waits after the canary: give --canary too"
             raise UsageError(msg)
+        check_seconds("the delay", self.delay)
+        check_seconds("the jitter", self.jitter)
+        check_seconds("the retry delay", self.retry_delay)
+        check_seconds("the job's time-out", self.total_timeout)
         if min(self.delay, self.jitter, self.retry_delay, self.canary, self.retries) < 0:
             msg = "canary, delay, jitter, retries and their delay cannot be negative"
             raise UsageError(msg)

@@ -11,6 +11,7 @@ from remjobs.model.request import (
     Caller,
     Connection,
     Targets,
+    check_connection,
     check_throttle,
 )
 
@@ -48,6 +49,7 @@ class PingRequest:
     def __post_init__(self) -> None:
         """Refuse what can never be seen."""
         check_throttle(self.throttle_limit)
+        check_connection(self.connection, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ __all__ = ["MOST_NAMES", "expand", "fold", "matcher"]
 MOST_NAMES: Final = 100_000
 """Names that one expression may stand for."""
 
-_BRACKET: Final = re.compile(r"\[([0-9]+(?:-[0-9]+)?(?:/[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)*)\]")
+_PART: Final = r"[0-9]+(?:-[0-9]+(?:[/:][0-9]+)?)?"
+_BRACKET: Final = re.compile(rf"\[({_PART}(?:,{_PART})*)\]")
 _GLOB: Final = frozenset("*?[")
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -23,7 +24,7 @@ def expand(text: str) -> Iterator[str]:
     """Yield the names that an expression with ranges stands for, in order.
 
     Brackets that hold anything but numbers are left alone, so IPv6 addresses
-    pass as they are.
+    pass as they are. ``[01-20/2]`` and ``[01-20:2]`` take every second number.
 
     Raises:
         UsageError: A range runs backwards, or stands for too many names.
@@ -41,7 +42,7 @@ def expand(text: str) -> Iterator[str]:
             msg = f"{text!r} stands for more than {MOST_NAMES} names"
             raise UsageError(msg)
         try:
-            numbers = [str(number) for number in RangeSet(match[1]).striter()]
+            numbers = [str(number) for number in RangeSet(match[1].replace(":", "/")).striter()]
         except RangeSetParseError as exc:
             msg = f"{text!r}: [{match[1]}] is not a range"
             raise UsageError(msg) from exc
@@ -53,7 +54,7 @@ def expand(text: str) -> Iterator[str]:
 def _size(part: str) -> int:
     """Return how many numbers ``5``, ``1-20`` or ``1-20/2`` stands for, at the most."""
     first, _, rest = part.partition("-")
-    last = rest.partition("/")[0]
+    last = re.split("[/:]", rest)[0]
     return max(1, int(last) - int(first) + 1) if last else 1
 
 

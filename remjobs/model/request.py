@@ -16,7 +16,7 @@ from remjobs.model.job import JobType
 from remjobs.model.pace import Pace
 from remjobs.model.record import Stream
 from remjobs.model.state import JobState
-from remjobs.model.work import Work
+from remjobs.model.work import Work, check_text
 
 _LAST_PORT: Final = 65535
 
@@ -30,52 +30,27 @@ __all__ = [
     "StartRequest",
     "Targets",
     "WaitOptions",
+    "check_connection",
     "check_throttle",
 ]
 
 DEFAULT_THROTTLE: Final = 32
 """Children of one job that may run at a time."""
+MOST_AT_ONCE: Final = 1_000_000
 
 
 def check_throttle(limit: int) -> None:
-    """Refuse a throttle limit that lets nothing run.
+    """Refuse a throttle limit that lets nothing run, or is a slip.
 
     Raises:
-        UsageError: It is below 1.
+        UsageError: It is below 1, or no such number of hosts can be.
     """
     if limit < 1:
         msg = f"throttle limit {limit} is not 1 or more"
         raise UsageError(msg)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """What belongs to the one who asks, and would be stale in the controller."""
-
-    directory: str = "/"
-    """Relative paths in the request are meant from here."""
-    ssh_auth_sock: str | None = None
-    dbus_session_bus_address: str | None = None
-    krb5ccname: str | None = None
-    """Where Kerberos tickets are kept (kerberos(7)); None is the default place."""
-    insecure_keyring: bool = False
-    """A keyring that forgets, or that others can read, is used all the same."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Targets:
-    """Which hosts: expressions, to be resolved against inventories."""
-
-    include: tuple[str, ...] = ()
-    """What ``-t`` was given: names, groups, ranges, ``@file``, ``-``."""
-    exclude: tuple[str, ...] = ()
-    inventories: tuple[str, ...] = ()
-    """Paths of inventory files; none means the default one, if it exists."""
-    standard_input: str | None = None
-    """The text that ``-`` stands for."""
-    hosts: tuple[Host, ...] = ()
-    """Hosts given whole, from Python; they need no inventory."""
-    allow_duplicates: bool = False
+    if limit > MOST_AT_ONCE:
+        msg = f"throttle limit {limit} is more than {MOST_AT_ONCE}"
+        raise UsageError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +82,70 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """What belongs to the one who asks, and would be stale in the controller."""
+
+    directory: str = "/"
+    """Relative paths in the request are meant from here."""
+    ssh_auth_sock: str | None = None
+    dbus_session_bus_address: str | None = None
+    krb5ccname: str | None = None
+    """Where Kerberos tickets are kept (kerberos(7)); None is the default place."""
+    insecure_keyring: bool = False
+    """A keyring that forgets, or that others can read, is used all the same."""
+    user: str | None = None
+    """The account that asks."""
+    sudo_user: str | None = None
+    """Who became that account by sudo."""
+    machine: str | None = None
+    """The machine on which it asks."""
+    came_from: str | None = None
+    """The address from which it is logged in there over SSH."""
+    inventories: tuple[str, ...] = ()
+    """Inventories that are read where none is named, those of them that exist; none
+    is what the one who answers has set."""
+    defaults: Connection = Connection()
+    """For hosts of which neither the request nor the inventory says otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """Which hosts: expressions, to be resolved against inventories."""
+
+    include: tuple[str, ...] = ()
+    """What ``-t`` was given: names, groups, ranges, ``@file``, ``-``."""
+    exclude: tuple[str, ...] = ()
+    inventories: tuple[str, ...] = ()
+    """Paths of inventory files, as ``PATH`` or ``KIND:PATH``; none means the default one,
+    if it exists."""
+    scripts: tuple[str, ...] = ()
+    """Paths of programs that print an inventory; they win over the files."""
+    standard_input: str | None = None
+    """The text that ``-`` stands for."""
+    hosts: tuple[Host, ...] = ()
+    """Hosts given whole, from Python; they need no inventory."""
+    allow_duplicates: bool = False
+
+
+def check_connection(connection: Connection, targets: Targets | None) -> None:
+    """Refuse to say how hosts are reached where there are none.
+
+    What was meant for them, or for another user, would be done here, as us.
+
+    Raises:
+        UsageError: It says what to do instead.
+    """
+    if targets is not None:
+        return
+    if connection.user is not None:
+        msg = f"-u {connection.user} is for hosts (-t); on this machine --credential says who"
+        raise UsageError(msg)
+    if connection.port is not None or connection.ssh != SshOptions():
+        msg = "a port and options of SSH are for hosts: which ones? -t names them"
+        raise UsageError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
     """Everything that makes a job."""
 
@@ -132,6 +171,8 @@ class StartRequest:
         if self.name is not None and not self.name.strip():
             msg = "the job's name is empty"
             raise UsageError(msg)
+        check_text("the job's name", self.name or "")
+        check_connection(self.connection, self.targets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ Keys are snake_case and stable. Times are RFC 3339 in UTC. A record's bytes are
 from __future__ import annotations
 
 import base64
+import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -33,8 +34,16 @@ T = TypeVar("T")
 
 
 def dumps(value: object) -> bytes:
-    """Encode any of our values, or lists and mappings of them, as JSON."""
-    return msgspec.json.encode(value)
+    """Encode any of our values, or lists and mappings of them, as JSON.
+
+    Raises:
+        UsageError: A text in it is not Unicode: bytes from a command line, say.
+    """
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError as exc:
+        msg = f"{reprlib.repr(exc.object)} is not UTF-8 text"
+        raise UsageError(msg) from exc
 
 
 def parse(data: bytes) -> Any:
@@ -78,8 +87,11 @@ def _trigger(into: type, value: Any) -> object:
 
 
 def child_json(child: Child) -> dict[str, Any]:
-    """Return a child as ``get --json`` shows it; as of any job there is a ``location``."""
-    return dict(msgspec.to_builtins(child)) | {"location": child.host}
+    """Return a child as ``get --json`` shows it: with what any job has, but for children."""
+    shown = dict(msgspec.to_builtins(child))
+    if child.streams is None:
+        del shown["streams"]
+    return shown | {"location": child.host, "counts": {child.state.value: 1}}
 
 
 def job_json(job: Job) -> dict[str, Any]:
@@ -91,6 +103,8 @@ def job_json(job: Job) -> dict[str, Any]:
         shown["children"] = [child_json(child) for child in job.children]
     if not job.warnings:
         del shown["warnings"]
+    if job.streams is None:
+        del shown["streams"]
     return shown
 
 

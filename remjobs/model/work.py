@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import reprlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from remjobs.errors import UsageError
+from remjobs.model.copy import Fetch, Push
+from remjobs.model.seconds import check_seconds
 
 __all__ = [
     "DEFAULT_LEASE",
@@ -17,6 +20,7 @@ __all__ = [
     "Command",
     "Script",
     "Work",
+    "check_text",
 ]
 
 DEFAULT_OUTPUT_LIMIT: Final = 64 * 1024 * 1024
@@ -34,6 +38,17 @@ _LEASE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def check_text(what: str, text: str) -> None:
+    """Refuse bytes that were no text where they came from: they cannot be passed on as they are.
+
+    Raises:
+        UsageError: The text holds what stands for bytes that are not UTF-8 (PEP 383).
+    """
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        msg = f"{what} is not UTF-8 text: {reprlib.repr(text)}"
+        raise UsageError(msg)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A command line, either text for the shell or words to be passed exactly."""
@@ -49,6 +64,7 @@ class Command:
         if "\0" in self.display:
             msg = "a command cannot hold a NUL byte"
             raise UsageError(msg)
+        check_text("the command", self.display)
 
     @property
     def display(self) -> str:
@@ -73,10 +89,14 @@ class Script:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What to run: a command or a script, and everything that goes with it."""
+    """What to do: a command, a script or a copy, and everything that goes with it."""
 
     command: Command | None = None
     script: Script | None = None
+    push: Push | None = None
+    """Files that go to the host."""
+    fetch: Fetch | None = None
+    """A file or folder that comes from the host."""
     arguments: tuple[str, ...] = ()
     """``"$@"`` of a script or of a command text."""
     initialization: str | None = None
@@ -114,8 +134,9 @@ class Work:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be carried to a host as it is."""
-        if (self.command is None) == (self.script is None):
-            msg = "work is either a command or a script: give one of them"
+        sources = (self.command, self.script, self.push, self.fetch)
+        if sum(source is not None for source in sources) != 1:
+            msg = "work is a command, a script or a copy: give one of them"
             raise UsageError(msg)
         for name, value in self.environment.items():
             if not _VARIABLE.fullmatch(name):
@@ -124,18 +145,40 @@ class Work:
             if "\0" in value:
                 msg = f"the value of {name} cannot hold a NUL byte"
                 raise UsageError(msg)
+            check_text(f"the value of {name}", value)
         if any("\0" in argument for argument in self.arguments):
             msg = "an argument cannot hold a NUL byte"
             raise UsageError(msg)
         if self.initialization is not None and "\0" in self.initialization:
             msg = "the initialization cannot hold a NUL byte"
             raise UsageError(msg)
+        for argument in self.arguments:
+            check_text("an argument", argument)
+        check_text("the initialization", self.initialization or "")
         self._check_ways()
+        self._check_copy()
+
+    def _check_copy(self) -> None:
+        if self.copy is None:
+            return
+        if self.durable:
+            msg = "a copy hangs on its connection: it cannot be durable"
+            raise UsageError(msg)
+        if self.exclusive is not None:
+            msg = "a copy holds no lease: --exclusive is for commands and scripts"
+            raise UsageError(msg)
+        runs = (self.initialization, self.directory, self.shell, self.ps_version)
+        if any(runs) or self.arguments or self.input or self.environment or self.run_as_32:
+            msg = "a copy runs nothing: no arguments, input, environment, directory or shell"
+            raise UsageError(msg)
 
     def _check_ways(self) -> None:
         if self.shell is not None and not self.shell.strip():
             msg = "the shell's name is empty"
             raise UsageError(msg)
+        check_seconds("the stop grace", self.stop_grace)
+        check_seconds("the reconnect time", self.reconnect_for)
+        check_seconds("the time-out", self.timeout)
         if self.output_limit < 0 or self.stop_grace < 0 or self.reconnect_for < 0:
             msg = "the output limit, the stop grace and the reconnect time cannot be negative"
             raise UsageError(msg)
@@ -153,7 +196,19 @@ class Work:
             raise UsageError(msg)
 
     @property
+    def copy(self) -> Push | Fetch | None:
+        """The copy that it is, if it is one."""
+        return self.push or self.fetch
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is to be told when it starts."""
+        return () if self.push is None else self.push.warnings
+
+    @property
     def display(self) -> str:
         """What ``list`` shows as the command."""
+        if self.copy is not None:
+            return self.copy.display
         base = self.command.display if self.command else self.script.name if self.script else ""
         return " ".join([base, *map(shlex.quote, self.arguments)])

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.host import Host
 from remjobs.model.job import Child, Job, JobType
 from remjobs.model.pace import Pace
@@ -162,6 +163,10 @@ class Store(Protocol):
         """Return where each stream of a child goes on behind what is stored (bytes)."""
         ...
 
+    async def sizes(self, job_id: int) -> Mapping[int, Mapping[Stream, int]]:
+        """Return how many bytes of each stream are kept, for each child that has any."""
+        ...
+
     async def save(self, children: Sequence[Child]) -> None:
         """Write children as they are now. Waits while the disk is full."""
         ...
@@ -203,8 +208,8 @@ class Store(Protocol):
         """Return the sequence number of a job's last record; 0 if it has none."""
         ...
 
-    async def positions(self, job_id: int) -> Positions:
-        """Return the read positions of a job's children."""
+    async def positions(self, job_id: int, child_id: int | None = None) -> Positions:
+        """Return the read positions of a job's children, or of one of them."""
         ...
 
     async def received(self, job_id: int, positions: Positions, told: Collection[int]) -> None:
@@ -212,7 +217,26 @@ class Store(Protocol):
         ...
 
     async def remove(self, job_id: int) -> None:
-        """Forget a job and its records. Its ids are never used again."""
+        """Forget a job and its records, but for its entry in the history.
+
+        Its ids are never used again.
+        """
+        ...
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return the history's entries that a query keeps, oldest first.
+
+        Each job that is there has one, as it stands now, and each that was removed.
+        """
+        ...
+
+    async def drop_history(self, before: datetime, most: int) -> int:
+        """Drop entries of removed jobs, and return how many.
+
+        Args:
+            before: Those that were asked for earlier than this.
+            most: And of the others all but so many, the newest of all entries.
+        """
         ...
 
     async def close(self, *, cleanly: bool = True) -> None:

@@ -7,9 +7,9 @@ from typing import Final
 
 from remjobs.errors import StoreError
 
-__all__ = ["refuse_network_folder"]
+__all__ = ["NETWORK", "file_system", "refuse_network_folder"]
 
-_NETWORK: Final = frozenset(
+NETWORK: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"},
 )
 _MOUNTS: Final = Path("/proc/self/mounts")
@@ -23,13 +23,13 @@ def refuse_network_folder(folder: Path, mounts: Path = _MOUNTS) -> None:
     Raises:
         StoreError: It names the folder and what to do.
     """
-    kind = _file_system(folder.resolve(), mounts)
-    if kind in _NETWORK:
+    kind = file_system(folder.resolve(), mounts)
+    if kind in NETWORK:
         msg = f"the state directory {folder} is on {kind}: set REMJOBS_HOME to a local disk"
         raise StoreError(msg)
 
 
-def _file_system(folder: Path, mounts: Path) -> str | None:
+def file_system(folder: Path, mounts: Path = _MOUNTS) -> str | None:
     """Return the type of the innermost mount that holds the folder."""
     try:
         lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -10,7 +10,7 @@ from remjobs.errors import StoreDamaged
 
 __all__ = ["HEAD", "migrate", "revision"]
 
-HEAD: Final = "0007"
+HEAD: Final = "0008"
 """The newest revision in migrations/versions."""
 
 

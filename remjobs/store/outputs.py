@@ -122,6 +122,18 @@ class Outputs:
             rows = connection.execute(query.group_by(output.c.stream))
             return {stream: behind for stream, behind in rows}  # noqa: C416 - rows, not pairs
 
+    def sizes(self, job_id: int) -> list[tuple[int, str, int]]:
+        """Return child, stream and bytes of every stream that has any."""
+        if not self.path(job_id).exists():
+            return []
+        streams = (output.c.child, output.c.stream)
+        query = select(*streams, func.sum(func.length(output.c.data))).group_by(*streams)
+        with self._database(job_id).read() as connection:
+            if not _is_prepared(connection):
+                return []
+            rows = connection.execute(query.order_by(output.c.child))
+            return [(child, stream, size) for child, stream, size in rows if size]
+
     def path(self, job_id: int) -> Path:
         """Return where a job's output lies."""
         return self._folder / f"{job_id}.db"

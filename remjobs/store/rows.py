@@ -25,9 +25,11 @@ __all__ = [
     "entry_of",
     "groups_of",
     "job_of",
+    "moment",
     "new_child_values",
     "new_job_values",
     "reason_of",
+    "seconds",
 ]
 
 
@@ -42,6 +44,8 @@ class Group:
     has_more: bool
     reason: Reason | None
     """That of the first of them."""
+    reasons: int
+    """How many different ones there are."""
 
 
 def seconds(time: datetime | None) -> float | None:
@@ -73,6 +77,7 @@ def new_job_values(job_id: int, new: NewJob) -> dict[str, Any]:
         "exclusive": new.work.exclusive,
         "definition_id": None if new.firing is None else str(new.firing.definition.id),
         "definition": None if new.firing is None else new.firing.definition.full_name,
+        "submit_time": seconds(datetime.now(UTC)),
     }
 
 
@@ -143,6 +148,7 @@ def child_of(row: Row[Any], job: Row[Any]) -> Child:
         begin_time=moment(row.begin_time),
         end_time=moment(row.end_time),
         sought_until=moment(row.sought_until),
+        throttle_limit=job.throttle_limit,
     )
 
 
@@ -182,6 +188,7 @@ def _group(state: JobState, members: list[Child]) -> Group:
         end=max(ends, default=None),
         has_more=any(child.has_more_data for child in members),
         reason=members[0].reason,
+        reasons=len({child.reason.message for child in members if child.reason is not None}),
     )
 
 
@@ -203,6 +210,7 @@ def job_of(
         location=row.location,
         command=row.command,
         status_message=row.status_message,
+        submit_time=moment(row.submit_time),
         begin_time=moment(_least(group.begin for group in parts)),
         throttle_limit=row.throttle_limit,
         retry_of=row.retry_of,
@@ -229,6 +237,7 @@ def _parent_reason(state: JobState, groups: list[Group]) -> Reason | None:
         if group.state is state and group.reason is not None:
             if total == 1:
                 return group.reason
-            message = f"{group.count} of {total}: {group.reason.message}"
+            first = ", the first" if group.reasons > 1 else ""
+            message = f"{group.count} of {total}{first}: {group.reason.message}"
             return Reason(kind=group.reason.kind, message=message)
     return None

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, true, update
 
 from remjobs.errors import NoSuchJob, StoreDamaged, StoreError, StoreFenced
+from remjobs.model.history import HistoryQuery, JobEntry
 from remjobs.model.job import Child, Job
 from remjobs.model.pace import Pace
 from remjobs.model.record import Record, Stream
@@ -38,6 +39,7 @@ from remjobs.store.rows import (
     reason_of,
 )
 from remjobs.store.sql_definitions import SqlDefinitions, enter_started
+from remjobs.store.sql_history import drop_entries, enter, entries, freeze
 from remjobs.store.tables import children, jobs, owner, sequence, works
 from remjobs.store.writer import Begin, Writer
 
@@ -47,7 +49,11 @@ T = TypeVar("T")
 
 _READERS: Final = 4
 _CATALOG: Final = 0
-_WITH_REASON: Final = (JobState.FAILED.value, JobState.DISCONNECTED.value)
+_WITH_REASON: Final = (
+    JobState.FAILED.value,
+    JobState.DISCONNECTED.value,
+    JobState.STOPPED.value,
+)
 _FINAL_NAMES: Final = sorted(state.value for state in FINAL)
 
 
@@ -141,6 +147,13 @@ class SqlStore:
         ask = partial(self._outputs.offsets, child.parent_id, child.id)
         return {Stream(stream): behind for stream, behind in (await self._in_reader(ask)).items()}
 
+    async def sizes(self, job_id: int) -> Mapping[int, Mapping[Stream, int]]:
+        """Return how many bytes of each stream are kept, for each child that has any."""
+        found: dict[int, dict[Stream, int]] = {}
+        for child, stream, size in await self._in_reader(partial(self._outputs.sizes, job_id)):
+            found.setdefault(child, {})[Stream(stream)] = size
+        return found
+
     async def save(self, children: Sequence[Child]) -> None:
         """Write children as they are now."""
         await self._writer.write(_CATALOG, partial(self._save, tuple(children)))
@@ -185,10 +198,14 @@ class SqlStore:
 
     async def remove(self, job_id: int) -> None:
         """Forget a job and its records."""
-        removal = delete(jobs).where(jobs.c.id == job_id)
-        await self._writer.write(_CATALOG, lambda c: c.execute(removal) and None, patient=False)
+        await self._writer.write(_CATALOG, partial(_remove, job_id), patient=False)
         self._hosts.pop(job_id, None)
         await asyncio.to_thread(self._outputs.remove, job_id)
+
+    async def drop_history(self, before: datetime, most: int) -> int:
+        """Drop entries of removed jobs from the history."""
+        drop = partial(drop_entries, before=before, most=most)
+        return await self._writer.write(_CATALOG, drop, patient=False)
 
     async def close(self, *, cleanly: bool = True) -> None:
         """Finish what was accepted and close."""
@@ -233,6 +250,15 @@ class SqlStore:
     async def job(self, job_id: int) -> Job:
         """Return one parent with its children."""
         return (await self.load(job_id)).job
+
+    async def history(self, query: HistoryQuery) -> tuple[JobEntry, ...]:
+        """Return the history's entries that a query keeps, oldest first."""
+
+        def run(connection: Connection) -> tuple[JobEntry, ...]:
+            present = {job.id: job for job in _jobs(connection)}
+            return entries(connection, present, query)
+
+        return await self._read(run)
 
     async def parents(self) -> Mapping[int, tuple[int, UUID]]:
         """Return for each child's id its parent's id and its own instance id."""
@@ -281,9 +307,11 @@ class SqlStore:
         """Return the sequence number of a job's last record."""
         return await self._in_reader(partial(self._outputs.last, job_id))
 
-    async def positions(self, job_id: int) -> Positions:
-        """Return the read positions of a job's children."""
+    async def positions(self, job_id: int, child_id: int | None = None) -> Positions:
+        """Return the read positions of a job's children, or of one of them."""
         query = select(children.c.id, children.c.positions).where(children.c.job_id == job_id)
+        if child_id is not None:
+            query = query.where(children.c.id == child_id)
         rows = await self._read(lambda c: c.execute(query).all())
         return {
             row.id: {Stream(stream): seq for stream, seq in row.positions.items()} for row in rows
@@ -337,7 +365,9 @@ def _add(new: NewJob, connection: Connection) -> tuple[int, bool]:
         new_child_values(child_id, job_id, host)
         for child_id, host in enumerate(new.hosts, start=job_id + 1)
     ]
-    connection.execute(insert(jobs).values(new_job_values(job_id, new)))
+    row = new_job_values(job_id, new)
+    connection.execute(insert(jobs).values(row))
+    enter(connection, row, new)
     connection.execute(insert(works).values(job_id=job_id, work=dumps(new.work)))
     connection.execute(insert(children), rows)
     if new.firing is not None:
@@ -366,7 +396,13 @@ def _load(job_id: int, connection: Connection) -> StoredJob:
     )
 
 
-def _jobs(connection: Connection) -> tuple[Job, ...]:
+def _remove(job_id: int, connection: Connection) -> None:
+    for job in _jobs(connection, job_id):
+        freeze(connection, job)
+    connection.execute(delete(jobs).where(jobs.c.id == job_id))
+
+
+def _jobs(connection: Connection, only: int | None = None) -> tuple[Job, ...]:
     c = children.c
     added_up = connection.execute(
         select(
@@ -377,7 +413,10 @@ def _jobs(connection: Connection) -> tuple[Job, ...]:
             func.max(c.end_time).label("end"),
             func.max(c.has_more).label("more"),
             func.min(c.id).label("first"),
-        ).group_by(c.job_id, c.state),
+            func.count(c.reason_message.distinct()).label("reasons"),
+        )
+        .where(true() if only is None else c.job_id == only)
+        .group_by(c.job_id, c.state),
     ).all()
     firsts = connection.execute(
         select(c.id, c.reason_kind, c.reason_message).where(
@@ -394,9 +433,11 @@ def _jobs(connection: Connection) -> tuple[Job, ...]:
             end=row.end,
             has_more=bool(row.more),
             reason=reasons.get(row.first),
+            reasons=row.reasons,
         )
         groups.setdefault(row.job_id, []).append(group)
-    rows = connection.execute(select(jobs).order_by(jobs.c.id))
+    wanted = true() if only is None else jobs.c.id == only
+    rows = connection.execute(select(jobs).where(wanted).order_by(jobs.c.id))
     return tuple(job_of(row, groups[row.id]) for row in rows)
 
 

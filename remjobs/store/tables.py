@@ -23,6 +23,7 @@ __all__ = [
     "definitions",
     "fence",
     "firings",
+    "history",
     "jobs",
     "output",
     "outputs",
@@ -69,6 +70,7 @@ jobs = Table(
     Column("exclusive", Text),
     Column("definition_id", String(36), index=True),
     Column("definition", Text),
+    Column("submit_time", Float),
 )
 
 works = Table(
@@ -143,6 +145,25 @@ firings = Table(
     UniqueConstraint("definition_id", "instance_id"),
 )
 """The history of each definition, and the queue of what is to be started."""
+
+history = Table(
+    "history",
+    catalog,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("instance_id", String(36), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("type", String(20), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("asker", JSON, nullable=False),
+    Column("submit_time", Float),
+    Column("retry_of", Integer),
+    Column("definition", Text),
+    Column("ended", JSON),
+    Column("remove_time", Float),
+)
+"""A row for each job that ever was, written with the job. While the job is there, how it
+stands is seen on the job itself; ``ended`` says how it stood when it was removed."""
 
 outputs = MetaData()
 

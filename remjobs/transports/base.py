@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
 from remjobs.errors import RemjobsError
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.known_hosts import AcceptedKeys, ChosenKeys, OfferedKey
@@ -35,9 +36,11 @@ __all__ = [
     "Lost",
     "NeedsAnswer",
     "NeverStarted",
+    "NotCopied",
     "NotInitialized",
     "Outcome",
     "OutcomeUnknown",
+    "Prospect",
     "Rebooted",
     "SecretUse",
     "Session",
@@ -190,6 +193,13 @@ class NotInitialized:
 
 
 @dataclass(frozen=True, slots=True)
+class NotCopied:
+    """A copy could not be finished, and is known to have ended so."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The connection went before the work ended; it may still run, and be adopted."""
 
@@ -208,7 +218,7 @@ class Unknown:
     message: str
 
 
-Outcome = Exited | Signaled | NotInitialized | Lost | Rebooted | Unknown
+Outcome = Exited | Signaled | NotInitialized | NotCopied | Lost | Rebooted | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +256,17 @@ class Login:
     """The method that let us in."""
     notes: tuple[str, ...] = ()
     """What is odd about it, as that the host did not prove who it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prospect:
+    """What would be done on a host."""
+
+    address: str = ""
+    """``address:port``; empty for this machine."""
+    user: str = ""
+    command: str = ""
+    """What the host's shell would get."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -372,6 +393,14 @@ class Transport(Protocol):
         """
         ...
 
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Return what would be done with this work, without connecting.
+
+        Raises:
+            UsageError: What says how the host is reached cannot be read.
+        """
+        ...
+
     async def connect(self, host: Host, access: Access | None) -> Session:
         """Open a session.
 
@@ -383,6 +412,10 @@ class Transport(Protocol):
             HostFailure: The host could not be reached, or refused us.
             NeedsAnswer: A person must be asked first.
         """
+        ...
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Look through what this way of reaching hosts needs on our side; contact none."""
         ...
 
     async def close(self) -> None:

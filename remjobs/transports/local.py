@@ -14,17 +14,21 @@ from typing import Final, cast
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import check_for_local
+from remjobs.model.doctor import Finding
 from remjobs.model.host import Become as Whom
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Access, Exited, HostFailure, Login, Signaled
+from remjobs.transports.base import Access, Exited, HostFailure, Login, Prospect, Signaled
+from remjobs.transports.copying import start as copying
+from remjobs.transports.copying.files import Connected
+from remjobs.transports.copying.here import FilesHere
 from remjobs.transports.flow import Flow
 from remjobs.transports.posix.become import Become
 from remjobs.transports.posix.channel import Channel, Launch
-from remjobs.transports.posix.programs import check
+from remjobs.transports.posix.programs import check, shown
 from remjobs.transports.posix.session import PosixSession
 
 __all__ = ["LocalTransport"]
@@ -141,7 +145,11 @@ class LocalTransport:
         """Refuse a user or a working directory that is not there."""
         check(work)
         check_for_local(host.authentication)
+        copying.check(host, work)
         other = host.become.user is not None and _check_user(host.become)
+        if other and work.copy is not None:
+            msg = f"files are copied as whoever you are: not as {host.become.user}"
+            raise UsageError(msg)
         if (
             not other
             and work.directory is not None
@@ -150,21 +158,36 @@ class LocalTransport:
             msg = f"no such directory: {work.directory}"
             raise UsageError(msg)
 
+    def preview(self, host: Host, work: Work) -> Prospect:
+        """Say as whom, and what the shell would get."""
+        return Prospect(user=host.become.user or _login(None).user, command=shown(work))
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Need nothing."""
+        return ()
+
     async def connect(self, host: Host, access: Access | None) -> PosixSession:
         """Return a session; there is nothing to connect to, but sudo may ask."""
         user = host.become.user
         if user is None or not _check_user(host.become):
-            return PosixSession(_open, _nothing, login=_login(None))
+            return PosixSession(_open, _nothing, login=_login(None), files=_files(host))
         other = Become(host.become, user, access)
         await other.check(_spawn_anywhere)
 
         async def opened(launch: Launch) -> Channel:
             return await other.open(launch, _spawn_anywhere)
 
-        return PosixSession(opened, _nothing, login=_login(other))
+        return PosixSession(opened, _nothing, login=_login(other), files=_files(host))
 
     async def close(self) -> None:
         """Nothing is shared here."""
+
+
+def _files(host: Host) -> Connected:
+    async def here() -> FilesHere:
+        return FilesHere(_home())
+
+    return Connected(here, host.name)
 
 
 def _login(other: Become | None) -> Login:

@@ -230,6 +230,16 @@ def test_an_idle_controller_of_another_version_is_replaced(cli, other_version, a
     assert cli.status()["build"] != "0.0.1"
 
 
+def test_doctor_tells_of_a_controller_of_another_build(cli, other_version):
+    """As it found it; what it asks then is answered by one of its own build."""
+    other_version()
+    found = [f for f in cli("doctor", "--json").json if f["check"] == "controller"]
+    assert [f["verdict"] for f in found] == ["warning"]
+    assert "it is remjobs 0.0.1, this is" in found[0]["message"]
+    found = [f for f in cli("doctor", "--json").json if f["check"] == "controller"]
+    assert [f["verdict"] for f in found] == ["ok"]
+
+
 def test_a_busy_controller_of_another_build_goes_on_serving(cli, other_version):
     """The interface is the same, so the work is not disturbed."""
     old = other_version()

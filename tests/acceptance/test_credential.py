@@ -4,8 +4,8 @@ import os
 import subprocess
 
 import pytest
-from support.dialogue import dialogue
 from support.sshd import running, wait_for, world_writable
+from support.terminal import dialogue
 
 PASSWORD = "correct horse 7"  # noqa: S105 - of an account that the test makes
 
@@ -43,7 +43,10 @@ def test_a_question_blocks_the_job_until_it_is_answered(cli_of_user, other_user,
     assert (job["state"], job["children"][0]["state"]) == ("Blocked", "Blocked")
     assert job["children"][0]["status_message"] == question
     assert job["begin_time"] is None
-    assert cli_of_user("wait", "1").code == 1
+    for verb in (["wait"], ["receive", "--wait"]):
+        done = cli_of_user(*verb, "1")
+        assert (done.code, question in done.err) == (1, True)
+        assert "job 1 is Blocked and may stay so" in done.err
     assert cli_of_user("wait", "1", "--force", "--timeout", "0.1").code == 124
     cli_of_user.ok("answer", "1", stdin=PASSWORD.encode() + b"\n")
     assert cli_of_user("wait", "1").code == 0

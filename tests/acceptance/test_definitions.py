@@ -68,7 +68,7 @@ def test_what_is_due_is_fired_by_the_controller(cli, sshd):
     (cli.cwd / "script.sh").write_text('echo "$1 here"\n')
     inventory = cli.cwd / "servers.txt"
     inventory.write_text(sshd.address(1) + "\n")
-    moment = datetime.now().astimezone() + timedelta(seconds=2.5)
+    moment = datetime.now().astimezone() + timedelta(seconds=6)
     options = ["-t", "@servers.txt", *sshd.options_for_cli(), "--at", moment.isoformat()]
     done = cli.ok(
         "definition", "add", "d", *options, "--script", "script.sh", "--", "really", "--json"

@@ -19,7 +19,8 @@ from remjobs.cli.main import app
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
-OF_OTHERS = {"--user"}  # systemctl, pip and friends in examples
+OF_OTHERS = {"--user", "--list", "--unlock", "--components"}
+"""Of systemctl, ansible-inventory and friends in examples."""
 NOT_TYPED = {
     "make ": "they run these tests themselves",
     "pipx install ": "it would install into the account of whoever runs the tests",
@@ -73,6 +74,46 @@ def test_every_link_leads_somewhere(page):
         headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE) if anchor else []
         slugs = {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
         assert not anchor or anchor in slugs, (target, slugs)
+
+
+PARAMETERS = {
+    "Start-Job": "DefinitionName DefinitionPath Type Name ScriptBlock Credential FilePath "
+    "LiteralPath Authentication InitializationScript WorkingDirectory RunAs32 PSVersion "
+    "InputObject ArgumentList",
+    "Invoke-Command": "Session ComputerName Credential Port UseSSL ConfigurationName "
+    "ApplicationName ThrottleLimit ConnectionUri AsJob InDisconnectedSession SessionName "
+    "HideComputerName JobName ScriptBlock NoNewScope FilePath AllowRedirection SessionOption "
+    "Authentication EnableNetworkAccess RunAsAdministrator InputObject ArgumentList VMId VMName "
+    "ContainerId CertificateThumbprint HostName UserName KeyFilePath Subsystem ConnectingTimeout "
+    "SSHTransport SSHConnection RemoteDebug Options",
+    "Get-Job": "IncludeChildJob ChildJobState HasMoreData Before After Newest Command Id "
+    "InstanceId Name State Filter",
+    "Receive-Job": "Job ComputerName Location Session Keep NoRecurse Force Wait AutoRemoveJob "
+    "WriteEvents WriteJobInResults Id InstanceId Name",
+    "Wait-Job": "Any Timeout Force Id Job Name InstanceId State Filter",
+    "Stop-Job": "PassThru Id Job Name InstanceId State Filter WhatIf Confirm",
+    "Suspend-Job": "Force Wait Id Job Name InstanceId State Filter",
+    "Resume-Job": "Wait Id Job Name InstanceId State Filter",
+    "Remove-Job": "Force Command Id Job Name InstanceId State Filter WhatIf Confirm",
+    "Register-ScheduledJob": "Name ScriptBlock FilePath ArgumentList MaxResultCount RunNow "
+    "RunEvery",
+    "New-JobTrigger": "Once At Daily Weekly DaysOfWeek AtStartup AtLogOn RandomDelay "
+    "RepetitionInterval RepetitionDuration DaysInterval WeeksInterval",
+    "New-ScheduledJobOption": "MultipleInstancePolicy",
+}
+"""As the cmdlets' reference has them (PowerShell 5.1 and 7)."""
+
+
+@pytest.mark.parametrize("cmdlet", PARAMETERS)
+def test_each_cmdlet_and_parameter_has_its_form_here(cmdlet):
+    """A row says what it is called, or that there is nothing like it."""
+    tables = (DOCS / "powershell.md").read_text().partition("## Examples\n")[0]
+    named = {
+        word for row in re.findall(r"^\| (.*?) \| ", tables, re.MULTILINE) for word in row.split()
+    }
+    words = {word.strip("`,()").lstrip("-") for word in named}
+    assert cmdlet in words
+    assert set(PARAMETERS[cmdlet].split()) <= words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)

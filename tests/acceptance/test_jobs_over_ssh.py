@@ -205,15 +205,15 @@ def test_names_come_from_a_file_and_from_standard_input(cli, remote):
 
 def test_an_inventory_names_hosts_and_groups(cli, sshd):
     """Groups select, settings connect, and labels are the inventory's names."""
-    (cli.cwd / "fleet.yaml").write_text(
-        f"defaults:\n  port: {sshd.port}\n  user: {sshd.user.name}\n"
-        f"  ssh: {{identity_files: [{sshd.key}], known_hosts_file: {sshd.known_hosts}}}\n"
-        "hosts:\n  web1: {address: 127.0.1.1}\n  web2: {address: 127.0.1.2}\n"
-        "  db1: {address: 127.0.1.3}\ngroups:\n  web: [web1, web2]\n",
+    (cli.cwd / "fleet.toml").write_text(
+        f'[defaults]\nport = {sshd.port}\nuser = "{sshd.user.name}"\n'
+        f'ssh = {{ identity_files = ["{sshd.key}"], known_hosts_file = "{sshd.known_hosts}" }}\n'
+        '[hosts]\nweb1.address = "127.0.1.1"\nweb2.address = "127.0.1.2"\n'
+        'db1.address = "127.0.1.3"\n[groups]\nweb = ["web1", "web2"]\n',
     )
-    done = cli("run", "-i", "fleet.yaml", "-t", "web", "--", "echo", "x")
+    done = cli("run", "-i", "fleet.toml", "-t", "web", "--", "echo", "x")
     assert sorted(done.out.splitlines()) == ["web1: x", "web2: x"]
-    unknown = cli("run", "-i", "fleet.yaml", "-t", "wbe1", "--", "echo", "x")
+    unknown = cli("run", "-i", "fleet.toml", "-t", "wbe1", "--", "echo", "x")
     assert unknown.code == 2
     assert "no host or group 'wbe1'" in unknown.err
     assert "did you mean web1" in unknown.err

@@ -1,9 +1,9 @@
 """Logging in with passwords and codes, and being another user, as a person types it."""
 
 import pytest
-from support.dialogue import dialogue
 from support.pam import Codes, sshd_with_pam
 from support.sshd import need_root, wait_for
+from support.terminal import dialogue
 
 PASSWORD = "correct horse 7"  # noqa: S105 - of an account that the test makes
 PHRASE = "opens the file"

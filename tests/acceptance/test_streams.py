@@ -19,6 +19,7 @@ Write-Error it is broken
 Write-Warning careful & slow
 Write-Verbose in words
 Write-Debug deep down
+Write-Information for you
 native echo plain bytes >&2
 """
 
@@ -51,6 +52,7 @@ def test_records_come_in_their_streams_and_never_as_xml(cli, on_host, way):
         "DEBUG: deep down",
         "VERBOSE: in words",
         "WARNING: careful & slow",
+        "for you",
         "it is broken",
         "plain bytes",
     ]
@@ -64,8 +66,10 @@ def test_records_come_in_their_streams_and_never_as_xml(cli, on_host, way):
         "Warning": "careful & slow\n",
         "Verbose": "in words\n",
         "Debug": "deep down\n",
+        "Information": "for you\n",
         "Progress": "Preparing modules for first use.: completed\n",
     }
+    assert len(cli("get", "1", "--json").json["streams"]) == 7
     assert cli("receive", "1", "--all", "--stream", "Warning").err == "WARNING: careful & slow\n"
     only = cli("receive", "1", "--all", "--stream", "Progress")
     assert (only.out, only.err) == ("", "PROGRESS: Preparing modules for first use.: completed\n")

@@ -123,6 +123,81 @@ def test_since_is_a_look(cli):
     assert cli.ok("receive", job) == "x\n"
 
 
+def test_local_jobs_have_no_label_however_many_there_are(cli, sshd):
+    """Nor has one host in several jobs; where hosts differ, each line is told by its own."""
+    for word in ("one", "two"):
+        cli.ok("start", "--", "echo", word)
+        cli.ok("start", *sshd.options_for_cli(), "-t", "127.0.1.1", "--", "echo", word)
+    cli.ok("wait", "Job*")
+    assert cli.ok("receive", "1", "5", "--keep") == "one\ntwo\n"
+    assert cli.ok("receive", "3", "7", "--keep") == "one\ntwo\n"
+    assert cli.ok("receive", "1", "3") == "localhost: one\n127.0.1.1: one\n"
+
+
+def test_a_receive_of_what_is_suspended_says_so(cli):
+    """It ends, since that may stay so for ever, and with 1; so does a run."""
+    job = cli.ok("start", "--command", "echo a; exec sleep 60").strip()
+    wait_for(lambda: cli.ok("receive", job, "--keep"), "it has begun")
+    cli.ok("suspend", job)
+    done = cli("receive", job, "--wait")
+    assert (done.code, done.out) == (1, "a\n")
+    assert done.err == f"remjobs: job {job} is Suspended and may stay so\n"
+    assert cli("wait", job).err == done.err
+    cli.ok("stop", job)
+    process = cli.begin("run", "--", "sleep", "60")
+    wait_for(lambda: cli("get", "3", "--json").out.count('"Running"') > 2, "it runs")
+    cli.ok("suspend", "3")
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (1, "remjobs: job 3 is Suspended and may stay so\n")
+    cli.ok("stop", "3")
+
+
+def test_a_glob_that_matches_nothing_is_silent(cli):
+    """For every verb that takes several jobs; one that takes one says that there is none."""
+    cli.ok("start", "--name", "there", "--", "true")
+    verbs = ["get", "list", "receive", "wait", "stop", "suspend", "resume", "remove", "answer"]
+    for verb, *more in [*([verb] for verb in verbs), ["set", "-f", "2"], ["receive", "--wait"]]:
+        done = cli(verb, "x*", *more)
+        assert (verb, done.code, done.err) == (verb, 0, "")
+        assert done.out.splitlines()[1:] == []
+    assert cli("get", "x*", "--json").json == cli("list", "x*", "--json").json == []
+    none = cli("retry", "x*")
+    assert (none.code, none.err) == (2, "remjobs: 'x*' names 0 jobs; name one\n")
+
+
+def test_nothing_is_asked_for_what_does_not_wait(cli):
+    """No answer is typed in vain."""
+    cli.ok("run", "--", "true")
+    done = cli("answer", "1")
+    assert (done.code, done.err) == (2, "remjobs: nothing of job 1 waits for an answer\n")
+
+
+def test_two_receivers_at_once_share_the_output(cli, sshd):
+    """Both follow to the end: each line comes to one of them, none to nobody."""
+    options = [*sshd.options_for_cli(), "-w", "127.0.1.[1-3]"]
+    work = "for n in $(seq 300); do echo $n; [ $((n % 30)) = 0 ] && sleep 0.1; done; true"
+    job = cli.ok("start", *options, "--command", work).strip()
+    both = [cli.begin("receive", job, "--wait") for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    hosts = [f"127.0.1.{number}" for number in (1, 2, 3)]
+    lines = [f"{host}: {number}" for host in hosts for number in range(1, 301)]
+    assert sorted([*outputs[0], *outputs[1]]) == sorted(lines)
+    assert cli.ok("receive", job) == ""
+    assert not cli("get", job, "--json").json["has_more_data"]
+
+
+def test_why_a_job_was_halted_is_told(cli, sshd):
+    """By whatever followed it to its end, on one host and on several, with the exit code."""
+    for targets in ([], [*sshd.options_for_cli(), "-t", "127.0.1.[1-2]"]):
+        done = cli("run", "--total-timeout", "0.5", *targets, "--", "sleep", "60")
+        assert done.code == 124
+        assert done.err.splitlines()[-1].endswith("the job's time was up")
+        for verb in (["wait"], ["receive", "--wait"]):
+            after = cli(*verb, "@last")
+            assert (after.code, after.err.count("Stopped: the job's time was up\n")) == (124, 1)
+
+
 def host_states(cli, job):
     return {c["host"]: c["state"] for c in cli("get", job, "--json").json["children"]}
 
@@ -237,7 +312,8 @@ def test_each_removal_is_answered_for_on_its_own(cli):
 
 def test_every_property_is_shown(cli):
     """Those of a job and of a child, empty ones too, one a line."""
-    job = cli("start", "--name", "n", "--command", "printf x\nexit 3").out.strip()
+    work = "printf x\necho err >&2\nexit 3"
+    job = cli("start", "--name", "n", "--command", work).out.strip()
     cli("wait", job)
 
     def shown(*words):
@@ -246,13 +322,14 @@ def test_every_property_is_shown(cli):
 
     common = {
         *("Id", "InstanceId", "Name", "PSJobTypeName", "State", "HasMoreData", "Location"),
-        *("Command", "StatusMessage", "JobStateInfo", "PSBeginTime", "PSEndTime"),
+        *("Command", "StatusMessage", "JobStateInfo", "PSBeginTime", "PSEndTime", "Streams"),
     }
     parent, child = shown(job), shown("2")
     assert common | {"ChildJobs", "ThrottleLimit"} <= set(parent)
     assert (parent["ChildJobs"], parent["StatusMessage"]) == ("2: 1 Failed", "")
     own = {"Transport", "ExitCode", "Signal", "Attempt", "ParentId"}
-    assert set(child) - {"exit 3"} == common | own
+    assert set(child) - {"exit 3", "echo err >&2"} == common | own
+    assert child["Streams"] == parent["Streams"] == "Output 1 byte, Error 4 bytes"
     assert (child["ExitCode"], child["Attempt"], child["Location"]) == ("3", "1", "localhost")
     assert child["JobStateInfo"] == "Failed (exit): exit code 3"
 
@@ -265,15 +342,17 @@ def test_json_has_every_key_of_jobs_children_and_records(cli):
     assert cli("get", "--json").json == cli("get", "--state", "failed", "--json").json == [one]
     [listed] = cli("list", "--json").json
     assert "children" not in listed
-    assert listed == {key: value for key, value in one.items() if key != "children"}
+    assert listed == {k: v for k, v in one.items() if k not in {"children", "streams"}}
+    assert one["streams"] == one["children"][0]["streams"] == {"Output": 2}
     keys = {
         *("id", "instance_id", "name", "type", "state", "reason", "has_more_data", "location"),
-        *("command", "status_message", "begin_time", "end_time"),
+        *("command", "status_message", "begin_time", "end_time", "throttle_limit", "counts"),
     }
-    assert set(listed) == keys | {"throttle_limit", "counts", "retry_of", "definition"}
+    assert set(listed) == keys | {"retry_of", "definition", "submit_time", "exclusive"}
     [child] = one["children"]
     own = {"parent_id", "host", "transport", "exit_code", "signal", "attempt", "sought_until"}
-    own |= {"address"}
+    own |= {"address", "streams"}
+    assert (child["throttle_limit"], child["counts"]) == (32, {"Failed": 1})
     assert set(child) == keys | own
     assert (child["location"], child["type"]) == ("localhost", "BackgroundJob")
     assert child["reason"] == {"kind": "exit", "message": "exit code 3"}

@@ -107,7 +107,7 @@ async def test_queue_starts_one_after_the_other(lab):
     assert [entry.outcome for entry in history[:3]] == ["Started", "Queued", "Queued"]
     gate.set()
     history = await has(lab, 3, Outcome.STARTED)
-    first = [job.id for job in await lab.jobs.list()][:3]
+    first = [entry.job_id for entry in history if entry.job_id is not None][:3]
     jobs = await lab.jobs.wait(*first, timeout=10)
     begun = [(job.begin_time, job.end_time) for job in jobs]
     assert all(one[1] <= other[0] for one, other in pairwise(begun))
@@ -151,12 +151,15 @@ async def test_disabled_it_fires_no_more_and_makes_up_for_nothing(lab):
 
 
 async def test_the_history_keeps_the_newest(lab):
-    """The one over its limit drops the oldest."""
-    await define(lab, history_limit=3)
-    jobs = [await lab.jobs.start_definition("d") for _ in range(4)]
-    kept = [entry.job_id for entry in await lab.jobs.definition_history("d")]
-    assert kept == [job.id for job in jobs[1:]]
-    assert (await define(lab, "other")).history_limit == 32
+    """32 of them: the 33rd drops the oldest. Or as many as were asked for."""
+    for name, more, limit in (("d", {}, 32), ("few", {"history_limit": 3}, 3)):
+        await define(lab, name, **more)
+        jobs = [await lab.jobs.start_definition(name) for _ in range(limit)]
+        kept = [entry.job_id for entry in await lab.jobs.definition_history(name)]
+        assert kept == [job.id for job in jobs]
+        last = await lab.jobs.start_definition(name)
+        kept = [entry.job_id for entry in await lab.jobs.definition_history(name)]
+        assert kept == [*(job.id for job in jobs[1:]), last.id]
 
 
 async def test_removed_it_is_gone_and_its_jobs_stay(lab):

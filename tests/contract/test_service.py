@@ -11,15 +11,17 @@ from support.engines import until
 from support.services import counted
 from support.states import ended, running, suspending
 
-from remjobs.errors import NoSuchJob, NotRemovable, UsageError, WaitTimeout
+from remjobs.errors import InventoryError, NoSuchJob, NotRemovable, UsageError, WaitTimeout
+from remjobs.model.doctor import ExamineRequest, Finding, Verdict
 from remjobs.model.exits import ExitCode, exit_code
 from remjobs.model.host import Host, HostKeyChecking, SshOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.known_hosts import ChosenKeys, KeyStanding
+from remjobs.model.names import Names, NamesRequest
 from remjobs.model.pace import Pace
 from remjobs.model.ping import Stage
 from remjobs.model.record import Record, Stream
-from remjobs.model.request import Connection, ReceiveOptions
+from remjobs.model.request import Caller, Connection, ReceiveOptions
 from remjobs.model.state import JobState as S
 from remjobs.transports.base import Exited, HostFailure, Lost
 
@@ -483,16 +485,19 @@ async def test_each_change_of_state_is_told_when_asked(lab):
     job = await lab.start("h", "never", throttle_limit=1)
     lab.fleet.behaviour("never").refuses = HostFailure(ReasonKind.UNREACHABLE, "away")
 
+    heard = asyncio.Event()
+
     async def told(**options):
-        chosen = ReceiveOptions(wait=True, **options)
-        return [
-            (event.host, "record" if isinstance(event, Record) else event.state.value)
-            async for event in lab.jobs.receive(job, options=chosen)
-        ]
+        chosen, found = ReceiveOptions(wait=True, **options), []
+        async for event in lab.jobs.receive(job, options=chosen):
+            found.append((event.host, "record" if isinstance(event, Record) else event.state.value))
+            if options:
+                heard.set()
+        return found
 
     await lab.becomes(job.children[0].id, S.RUNNING)
     both = asyncio.gather(told(events=True), told())
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(heard.wait(), 10)
     gate.set()
     everything, failures = await asyncio.wait_for(both, 10)
     assert [item for item in everything if item[1] != "record"] == [
@@ -503,7 +508,34 @@ async def test_each_change_of_state_is_told_when_asked(lab):
     assert [item for item in failures if item[1] != "record"] == [("never", "Failed")]
 
 
+async def test_a_child_is_followed_to_its_own_end(lab):
+    """Its job goes on; what it sent is there, and how it ended."""
+    lab.fleet.behaviour("a").output, lab.fleet.behaviour("a").outcome = [(OUT, b"x")], Exited(3)
+    lab.fleet.behaviour("b").gate = asyncio.Event()
+    job = await lab.start("a", "b")
+    async with asyncio.timeout(10):
+        assert await lab.received(job.children[0].id, wait=True) == (b"x", ["a"])
+        assert (await lab.jobs.get(job))[0].state is S.RUNNING
+        assert await lab.received(job.children[0].id, wait=True) == (b"", ["a"])
+
+
 # Looking
+
+
+async def test_what_is_kept_of_each_stream_is_shown(lab):
+    """All seven, in their order, for the job and each child, received or not; not in a list."""
+    pieces = [(stream, b"x" * size) for size, stream in enumerate(Stream, 1)]
+    lab.fleet.behaviour("a").output = pieces
+    lab.fleet.behaviour("b").output = [(OUT, b"y")]
+    job = await lab.start("a", "b", "c")
+    await lab.jobs.wait(job, timeout=10)
+    await lab.received(job)
+    [found] = await lab.jobs.get(job)
+    of_a = {stream: size for size, stream in enumerate(Stream, 1)}
+    assert [child.streams for child in found.children] == [of_a, {OUT: 1}, {}]
+    assert list(found.streams.items()) == [(OUT, 2), *list(of_a.items())[1:]]
+    assert (await lab.child(job.children[1].id)).streams == {OUT: 1}
+    assert [job.streams for job in await lab.jobs.list()] == [None]
 
 
 async def test_a_childs_id_finds_it_in_lists_too(lab):
@@ -515,6 +547,26 @@ async def test_a_childs_id_finds_it_in_lists_too(lab):
     assert [job.children for job in await lab.jobs.list(job.id, job.children[1].id)] == [None]
     assert await lab.jobs.list("Job*", states=frozenset({S.FAILED})) == ()
     assert [found.id for found in await lab.jobs.get(states=frozenset({OK}))] == [job.id]
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        ({}, [2, 1]),
+        ({"states": frozenset({S.FAILED})}, [2, 1]),
+        ({"states": frozenset({OK})}, []),
+        ({"newest": 1}, [2, 1]),
+        ({"command": "no*"}, []),
+        ({"child_states": frozenset({S.FAILED})}, [1]),
+        ({"child_states": frozenset({OK})}, [2, 1]),
+    ],
+)
+async def test_filters_keep_children_that_are_named_by_their_job(lab, filters, ids):
+    """As in a list; states of children are their own."""
+    lab.fleet.behaviour("b").outcome = Exited(3)
+    job = await lab.start("a", "b")
+    await lab.jobs.wait(job, timeout=10)
+    assert [item.id for item in await lab.jobs.get(2, 1, **filters)] == ids
 
 
 async def test_a_job_with_many_children_is_listed_without_them(lab, monkeypatch):
@@ -611,3 +663,50 @@ async def test_a_ping_that_nobody_reads_on_ends(lab):
     assert (await anext(answers)).host == "a"
     await answers.aclose()
     await until(lambda: lab.fleet.active == 0, "the connection is let go of")
+
+
+# Names
+
+
+async def test_names_are_those_of_the_askers_inventories(lab, tmp_path):
+    """Or of those that are named; as far as they begin so, at most so many."""
+    (tmp_path / "usual.ini").write_text("[web]\nweb[1:2]\n[db]\ndb1\n")
+    (tmp_path / "other").write_text("x[1-5]\n")
+    caller = Caller(directory=str(tmp_path), inventories=(f"{tmp_path}/usual.ini", "/none"))
+    names = lab.jobs.service.names
+    assert await names(NamesRequest(caller=caller)) == Names(
+        hosts=("web1", "web2", "db1"),
+        groups=("web", "db"),
+    )
+    assert await names(NamesRequest(caller=caller, beginning="w", limit=1)) == Names(
+        hosts=("web1",),
+        groups=("web",),
+    )
+    assert (await names(NamesRequest(caller=caller, inventories=("other",)))).hosts == (
+        *("x1", "x2", "x3", "x4", "x5"),
+    )
+    assert await names(NamesRequest(caller=Caller(inventories=("/none",)))) == Names()
+    with pytest.raises(InventoryError, match="nothing: cannot read"):
+        await names(NamesRequest(caller=caller, inventories=("nothing",)))
+
+
+# The set-up
+
+
+async def test_examine_tells_what_transports_and_inventories_have(lab, tmp_path, monkeypatch):
+    """And the limit of descriptors, and the keyring; each as it was found."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    (tmp_path / "broken.toml").write_text("hosts = [")
+    odd = Finding(check="odd", verdict=Verdict.WARNING, message="it is", remedy="leave it")
+    lab.fleet.findings = (odd,)
+    lab.engine.most_at_once = 5
+    caller = Caller(inventories=(f"{tmp_path}/broken.toml",))
+    request = ExamineRequest(throttle_limit=6, caller=caller)
+    found = [finding async for finding in lab.jobs.service.examine(request)]
+    assert [(finding.check, finding.verdict) for finding in found] == [
+        ("file descriptors", Verdict.WARNING),
+        ("inventory", Verdict.PROBLEM),
+        ("odd", Verdict.WARNING),
+        ("keyring", Verdict.PROBLEM),
+    ]
+    assert found[2] == odd

@@ -103,7 +103,7 @@ async def remove_force(lab, subject):
 async def answer(lab, subject):
     await lab.jobs.answer(subject.child, answer=PASSWORD)
     async with asyncio.timeout(10):
-        while (await lab.child(subject.child)).state is S.BLOCKED:
+        while (await lab.child(subject.child)).state in {S.BLOCKED, S.NOT_STARTED}:
             await asyncio.sleep(0.01)
 
 

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from remjobs.errors import NoSuchJob, StoreFenced
+from remjobs.model.history import Asker, HistoryQuery
 from remjobs.model.host import Host
 from remjobs.model.job import JobType, Reason, ReasonKind
 from remjobs.model.record import Stream
@@ -165,6 +166,29 @@ async def test_parents_are_added_up_from_their_children(store):
     assert listed.reason == Reason(kind=ReasonKind.EXIT, message="1 of 3: exit code 3")
 
 
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        (["exit", "exit"], "2 of 3: m exit"),
+        (["exit", "lost"], "2 of 3, the first: m exit"),
+        (["exit", "exit", "signal"], "3 of 3, the first: m exit"),
+        (["halted"], "1 of 3: m halted"),
+        ([None, "timeout"], None),
+    ],
+)
+async def test_a_parents_reason_claims_no_more_than_is_so(store, kinds, message):
+    """Where children failed for different reasons it says that it tells the first one's."""
+    children = [entry.child for entry in (await store.add(new_job()))[0].entries]
+    state = JobState.STOPPED if message is None or "halted" in message else JobState.FAILED
+    for child, kind in zip(children, [*kinds, "", ""], strict=False):
+        why = Reason(kind=ReasonKind(kind), message=f"m {kind}") if kind else None
+        how = JobState.COMPLETED if kind == "" else state
+        await store.save([ended(child, how, reason=why)])
+    listed, shown = (await store.jobs())[0], await store.job(1)
+    assert listed == replace(shown, children=None)
+    assert (listed.reason and listed.reason.message) == message
+
+
 async def test_unfinished_names_jobs_with_a_child_that_is_not_final(store):
     """What a restart has to look at, and nothing else."""
     for _ in range(2):
@@ -197,6 +221,15 @@ async def test_records_come_back_in_order_with_host_and_bytes(store):
     ]
     assert len(await store.read(1, limit=2)) == 2
     assert await store.last(1) == records[-1].seq
+
+
+async def test_what_is_kept_of_each_stream_is_known(store):
+    """In bytes, for the children that have any; a piece that comes twice counts once."""
+    await store.add(new_job())
+    assert await store.sizes(1) == {}
+    await store.append(1, [piece(2, b"a\xff\0"), piece(3, b"b"), piece(2, b"c", 3)])
+    await store.append(1, [piece(2, b"c", 3), piece(2, b"e", 0, ERR), piece(4, b"")])
+    assert await store.sizes(1) == {2: {OUT: 4, ERR: 1}, 3: {OUT: 1}}
 
 
 async def test_pages_end_at_about_a_mebibyte(store):
@@ -251,12 +284,13 @@ async def test_a_failure_without_output_has_more_data_until_it_is_told(store):
 async def test_read_positions_move_forward_only_and_last(open_store):
     """A late receiver cannot move them back, and a restart does not either."""
     store = await open_store()
-    await store.add(new_job(hosts=1))
+    await store.add(new_job(hosts=2))
     await store.received(1, {2: {OUT: 5}}, [])
     await store.received(1, {2: {OUT: 3, ERR: 1}}, [])
     await store.close()
     store = await open_store()
-    assert await store.positions(1) == {2: {OUT: 5, ERR: 1}}
+    assert await store.positions(1) == {2: {OUT: 5, ERR: 1}, 3: {}}
+    assert await store.positions(1, 2) == {2: {OUT: 5, ERR: 1}}
     await store.close()
 
 
@@ -355,3 +389,42 @@ async def test_a_hosts_word_that_it_has_the_work_is_kept(open_store):
     again = await store.load(new.job.id)
     assert [entry.acknowledged for entry in again.entries] == [False, True]
     await store.close()
+
+
+async def test_the_history_outlives_its_jobs_and_a_restart(open_store):
+    """An entry is written with the job, and what it says last is how the job stood."""
+    store = await open_store()
+    caller = Caller(user="ann", sudo_user="bob", machine="m", came_from="10.0.0.7")
+    long = Work(command=Command(text="x" * 5000))
+    stored, _ = await store.add(new_job(hosts=2, caller=caller, work=long, name="n"))
+    first, second = (entry.child for entry in stored.entries)
+    await store.save([ended(first), ended(second, JobState.STOPPED)])
+    await store.remove(1)
+    await store.remove(1)
+    await store.close()
+    store = await open_store()
+    [entry] = await store.history(HistoryQuery())
+    assert entry.asker == Asker(user="ann", sudo_user="bob", machine="m", came_from="10.0.0.7")
+    assert (entry.name, len(entry.command)) == ("n", 1000)
+    assert (entry.state, entry.begin_time, entry.end_time) == (JobState.STOPPED, NOW, NOW)
+    assert entry.counts == {JobState.COMPLETED: 1, JobState.STOPPED: 1}
+    assert entry.submit_time == stored.job.submit_time < entry.remove_time
+    await store.close()
+
+
+async def test_old_entries_of_the_history_are_dropped_but_not_those_of_jobs(store):
+    """By age, or all but the newest."""
+    for _ in range(4):
+        await store.add(new_job(hosts=1))
+    for job_id in (1, 5, 7):
+        await store.remove(job_id)
+
+    async def ids():
+        return [entry.id for entry in await store.history(HistoryQuery())]
+
+    [_, _, third, _] = await store.history(HistoryQuery())
+    assert await store.drop_history(NOW, most=10) == 0
+    assert await store.drop_history(NOW, most=2) == 1
+    assert await ids() == [3, 5, 7]
+    assert await store.drop_history(third.submit_time + timedelta(microseconds=1), most=10) == 1
+    assert await ids() == [3, 7]

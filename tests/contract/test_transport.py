@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from remjobs.model.doctor import Verdict
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
 from remjobs.model.record import Stream
@@ -116,6 +117,16 @@ async def ran(place, name, **more):
     outcome = await execution.outcome()
     await session.close()
     return Ran(chunks, outcome)
+
+
+async def test_a_preview_says_what_would_be_done(place):
+    """Where, as whom and what, as it then is; nothing is connected to."""
+    host, work = place.work("silence")
+    prospect = place.transport.preview(host, work)
+    session = await place.transport.connect(host, None)
+    assert (prospect.address, prospect.user) == (session.login.address, session.login.user)
+    assert "true" in prospect.command
+    await session.close()
 
 
 async def test_output_comes_from_both_streams_without_gaps(place, durable):
@@ -385,3 +396,12 @@ async def test_a_lease_is_for_one_work_at_a_time(place, durable, leases):
     await session.close()
     for folder in Path("/tmp/.remjobs-leases").glob(f"{name}*"):
         shutil.rmtree(folder)
+
+
+async def test_examine_tells_what_is_found_and_how_to_mend_it(place, tmp_path, monkeypatch):
+    """Without a host; what is well needs no remedy."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for finding in await place.transport.examine():
+        assert bool(finding.remedy) == (finding.verdict is not Verdict.OK)
+        assert finding.check
+        assert finding.message

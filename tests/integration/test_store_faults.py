@@ -14,6 +14,7 @@ import pytest
 from support.disk import fill
 
 from remjobs.errors import StoreDamaged, StoreError, StoreFull
+from remjobs.model.history import Asker, HistoryQuery
 from remjobs.model.host import Host
 from remjobs.model.job import JobType
 from remjobs.model.record import Stream
@@ -205,4 +206,7 @@ async def test_a_store_of_an_older_version_is_brought_up_to_date(tmp_path, monke
     assert (entry.child.state, entry.child.sought_until) == (JobState.RUNNING, None)
     assert not entry.acknowledged
     await store.acknowledge(entry.child)
+    [told] = await store.history(HistoryQuery())
+    assert (told.id, told.name, told.location, told.submit_time) == (1, "old", "h1", None)
+    assert (told.state, told.asker) == (JobState.RUNNING, Asker())
     await store.close()

@@ -22,6 +22,16 @@ PROGRESS = (
     '<T>System.Object</T></TN><MS><I64 N="SourceId">1</I64><PR N="Record"><AV>{}</AV><AI>0</AI>'
     "<Nil /><PI>-1</PI><PC>-1</PC><T>Completed</T><SR>-1</SR><SD> </SD></PR></MS></Obj>"
 )
+INFORMATION = (
+    '<Obj S="information" RefId="2"><TN RefId="1">'
+    "<T>System.Management.Automation.InformationRecord</T><T>System.Object</T></TN>"
+    '<ToString>{0}</ToString><Props><S N="MessageData">{0}</S><S N="Source">x.ps1</S>'
+    '<DT N="TimeGenerated">2024-01-01T00:00:00.0000000+00:00</DT>'
+    '<Obj N="Tags" RefId="3"><TN RefId="2"><T>System.Collections.Generic.List`1</T>'
+    '<T>System.Object</T></TN><LST /></Obj><S N="User">root</S><S N="Computer">c</S>'
+    '<U32 N="ProcessId">1</U32><U32 N="NativeThreadId">2</U32>'
+    '<U32 N="ManagedThreadId">3</U32></Props></Obj>'
+)
 
 
 class Shell:
@@ -54,6 +64,8 @@ class Shell:
             self.tell(f'<S S="Error">{escape(text)}_x000D__x000A_</S>')
         elif verb in {"Write-Warning", "Write-Verbose", "Write-Debug"}:
             self.tell(f'<S S="{verb[6:].lower()}">{escape(text)}</S>')
+        elif verb == "Write-Information":
+            self.tell(INFORMATION.format(escape(text)))
         elif verb == "Write-Progress":
             self.tell(PROGRESS.format(escape(text)))
         elif verb == "Start-Sleep":

@@ -58,7 +58,10 @@ case $(uname -r) in
     *) echo "reboot needed" >&2; exit 1 ;;
 esac
 """,
-    "broken.yaml": "hosts:\n  web01:\n    prot: 22\ngroups: {web: [web01]}\n",
+    "app.conf": "workers = 4\n",
+    "conf.d/10-log.conf": "level = info\n",
+    "deploy.sh": "#!/bin/sh\necho deployed\n",
+    "broken.toml": '[hosts.web01]\nprot = 22\n[groups]\nweb = ["web01"]\n',
     "report.sh": """#!/bin/sh
 echo "kernel $(uname -r) $*"
 """,
@@ -96,7 +99,9 @@ async def _serve(folder: Path) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
         for name in NAMES:
             home = folder / "hosts" / name
-            home.mkdir(parents=True)
+            for place in ("etc/app", "srv/app", "var/log/app"):
+                (home / place).mkdir(parents=True)
+            (home / "var/log/app/app.log").write_text(f"{name} is well\n")
             environment = {
                 "HOME": str(home),
                 HOST_VARIABLE: name,
@@ -106,7 +111,7 @@ async def _serve(folder: Path) -> AsyncIterator[Fleet]:
             ports[name] = (
                 unused_port(stack)
                 if name == DOWN
-                else await embedded_server(stack, host_key, user_key, environment)
+                else await embedded_server(stack, host_key, user_key, environment, home)
             )
         yield Fleet(ports=ports, user_key=user_key, host_key=host_key)
 
@@ -162,6 +167,7 @@ class Reader:
             "TERM": "dumb",
             "TZ": "Europe/Berlin",
             "NO_COLOR": "1",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
             "COLUMNS": str(WIDTH),
             "PYTHONWARNINGS": "error",
         }
@@ -183,7 +189,9 @@ class Reader:
             )
         )
         for name, text in FILES.items():
-            (self.home / name).write_text(text)
+            path = self.home / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         # ssh looks up the home in the password database.
         options = "-F ~/.ssh/config -o UserKnownHostsFile=~/.ssh/known_hosts -i ~/.ssh/id_ed25519"
         _program(self._programs / "ssh", f'exec /usr/bin/ssh {options} "$@"')

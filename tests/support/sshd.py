@@ -217,6 +217,8 @@ class Sshd:
         ]
         # The first value of a keyword counts, so a test's options stand first.
         defaults = ["MaxStartups 500:30:1000", "MaxSessions 64", "PermitRootLogin yes"]
+        if not any(option.startswith("Subsystem") for option in self.options):
+            defaults.append("Subsystem sftp internal-sftp")
         config.write_text("\n".join([*self.options, *lines, *defaults]) + "\n")
         command = [str(self.program), "-D", "-f", str(config), "-E", str(self.log)]
         self.process = subprocess.Popen([*self.wrapper, *command], stdin=subprocess.DEVNULL)
@@ -245,6 +247,12 @@ class Sshd:
     def connections(self):
         """Return the pids of the processes that serve connections."""
         return descendants(self.process.pid, name=Path(self.program).name)
+
+    def freeze_connections(self):
+        """Let every connection stand still, as if the host hung."""
+        for pid in self.connections():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
 
     def kill_connections(self):
         """Cut every connection, as if the link had gone.

@@ -636,6 +636,21 @@ async def test_after_a_restart_started_work_is_unknown_and_nothing_runs_twice(tm
     assert [name for name, _ in fleet.starts] == ["h1", "h2", "h3"]
 
 
+async def test_attached_work_that_was_held_is_unknown_after_a_restart(tmp_path):
+    """Nobody can let it go on: Suspended would be a promise that is not kept."""
+    fleet = MemoryTransport()
+    fleet.behaviour("h1").gate = asyncio.Event()
+    async with life(tmp_path, fleet, cleanly=False) as (_, jobs):
+        job = await jobs.start("work", on=fleet.hosts(1), durable=False)
+        await jobs.wait(job, state=S.RUNNING, timeout=5)
+        await jobs.suspend(job)
+        await jobs.wait(job, state=S.SUSPENDED, timeout=5)
+    async with life(tmp_path, fleet, cleanly=True) as (_, jobs):
+        [again] = await jobs.wait(job.id, timeout=5)
+        assert again.state is again.children[0].state is S.DISCONNECTED
+        assert again.children[0].reason.kind is K.LOST
+
+
 async def test_a_finished_job_is_the_same_after_a_restart(tmp_path):
     """History does not change by being looked at again."""
     fleet = MemoryTransport({"h1": MemoryHost(output=[(OUT, b"kept")])})

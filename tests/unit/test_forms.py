@@ -15,11 +15,11 @@ from remjobs.cli.render import fold
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.forms import printer
 from remjobs.cli.render.progress import Progress
-from remjobs.cli.render.results import Results
 from remjobs.errors import UsageError
 from remjobs.model.job import Child, Job, JobType, Reason, ReasonKind
 from remjobs.model.ndjson import replay
 from remjobs.model.record import Record, Stream
+from remjobs.model.results import Results, normalized
 from remjobs.model.state import JobState
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
@@ -132,7 +132,7 @@ def test_what_is_a_hosts_own_tells_nothing_apart(line):
         )
         for n in (1, 2, 3)
     ]
-    assert len(fold.groups(results(*pairs), fold.normalized)) == 1
+    assert len(fold.groups(results(*pairs), normalized)) == 1
     assert len(fold.groups(results(*pairs))) == 3
 
 
@@ -145,7 +145,7 @@ def test_other_names_and_numbers_are_told_apart_though():
         (b"web10", b"web20"),
     ):
         pairs = [(child(n, address=f"10.0.0.{n}"), text) for n, text in enumerate(texts, start=1)]
-        assert len(fold.groups(results(*pairs), fold.normalized)) == 2, texts
+        assert len(fold.groups(results(*pairs), normalized)) == 2, texts
 
 
 def shown(monkeypatch, form, *pairs, job=None, **more):
@@ -363,3 +363,19 @@ def test_progress_draws_nothing_on_a_dumb_terminal(monkeypatch):
     assert not Progress("job 1", [child(1), child(2)])._active
     monkeypatch.setenv("TERM", "xterm")
     assert Progress("job 1", [child(1), child(2)])._active
+
+
+async def test_progress_shows_how_far_a_copy_is(monkeypatch):
+    """What the host said last, also of a single host; nothing of it acts on the terminal."""
+    monkeypatch.setattr(sys, "stderr", _Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+    running = child(1, state=JobState.RUNNING, begin_time=datetime.now(UTC), end_time=None)
+    async with Progress("job 1", [running]) as shown:
+        assert not shown._active
+        said = b"1.0 MB of 2.0 MB (50%)\n\x1b[2J1.5 MB of 2.0 MB (75%)\n"
+        shown.tell(replace(record(running, said), stream=Stream.PROGRESS))
+        assert shown._active
+        *_, slowest = shown.lines()
+    assert slowest == r"slowest: web1 0:00 [\x1b[2J1.5 MB of 2.0 MB (75%)]"

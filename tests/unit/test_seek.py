@@ -236,6 +236,12 @@ async def test_a_restarted_engine_finds_runs_on_and_goes_on(tmp_path):
     assert len({key for _, key in fleet.starts}) == len(fleet.starts) == 6
 
 
+async def stop_has_come(jobs, job):
+    """Wait until the one child that is active knows that it is to end."""
+    [child] = jobs.service._engine.run_of(job.id)._active
+    await until(child._stop_wanted.is_set, "the stop has come")
+
+
 async def test_a_stop_that_was_asked_before_the_end_of_the_engine_is_carried_out(tmp_path):
     """The next life goes on stopping, and begins nothing."""
     fleet = MemoryTransport()
@@ -248,7 +254,7 @@ async def test_a_stop_that_was_asked_before_the_end_of_the_engine_is_carried_out
         host.refuses = HostFailure(K.UNREACHABLE, "away")
         host.cut()
         stopping = asyncio.create_task(jobs.stop(job))
-        await asyncio.sleep(0.1)
+        await stop_has_come(jobs, job)
         stopping.cancel()
     host.immortal, host.refuses = False, None
     async with life(tmp_path, fleet) as jobs:
@@ -269,8 +275,7 @@ async def test_work_that_a_stop_reaches_before_its_start_never_begins(lab):
     host.connect_gate.clear()
     await until(lambda: host.connect_gate._waiters, "it is sought")
     stopping = asyncio.create_task(jobs.stop(job))
-    [child] = jobs.service._engine.run_of(job.id)._active
-    await until(child._stop_wanted.is_set, "the stop is known")
+    await stop_has_come(jobs, job)
     host.fails_to_start = None
     host.connect_gate.set()
     [stopped] = await asyncio.wait_for(stopping, 10)

@@ -5,7 +5,7 @@ import pytest
 from remjobs.engine.verdict import verdict
 from remjobs.model.job import ReasonKind
 from remjobs.model.state import JobState
-from remjobs.transports.base import Exited, Lost, NotInitialized, Signaled, StopReport
+from remjobs.transports.base import Exited, Lost, NotCopied, NotInitialized, Signaled, StopReport
 
 S, K = JobState, ReasonKind
 KILLED = StopReport(confirmed=True, signalled=3)
@@ -22,6 +22,9 @@ ALIVE = StopReport(confirmed=False, signalled=2, message="still running: pid 7")
         (Signaled("KILL"), None, S.FAILED, K.SIGNAL),
         (NotInitialized(3), None, S.FAILED, K.INITIALIZATION),
         (NotInitialized(143), KILLED, S.STOPPED, None),
+        (NotCopied("full"), None, S.FAILED, K.COPY),
+        (NotCopied("stopped"), KILLED, S.STOPPED, None),
+        (NotCopied("full"), GONE, S.FAILED, K.COPY),
         (Lost("cut"), None, S.DISCONNECTED, K.LOST),
         (Signaled("TERM"), KILLED, S.STOPPED, None),
         (Exited(0), KILLED, S.STOPPED, None),

@@ -1,6 +1,7 @@
 """The JSON forms."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -59,6 +60,7 @@ def test_a_job_has_the_documented_keys_and_no_others():
         "definition",
         "exclusive",
         "retry_of",
+        "submit_time",
     }
     assert shown["counts"] == {"Failed": 1}
 
@@ -71,9 +73,25 @@ def test_a_child_has_the_documented_keys_and_no_children():
         "location",
         *("status_message", "begin_time", "end_time", "parent_id", "host", "transport"),
         *("exit_code", "signal", "attempt", "sought_until", "address"),
+        *("throttle_limit", "counts"),
     }
+    assert shown["counts"] == {"Failed": 1}
     assert shown["reason"] == {"kind": "exit", "message": "exit code 3"}
     assert shown["begin_time"] == "2026-01-02T03:04:05.678900Z"
+
+
+def test_streams_are_there_where_they_were_asked_for():
+    """In what ``get`` gives; they survive the socket."""
+    child = replace(CHILD, streams={Stream.ERROR: 3})
+    job = replace(JOB, streams={Stream.OUTPUT: 7, Stream.ERROR: 3}, children=(child,))
+    shown = through_json(wire.job_json(job))
+    assert (shown["streams"], shown["children"][0]["streams"]) == (
+        {"Output": 7, "Error": 3},
+        {"Error": 3},
+    )
+    again = wire.decode(shown, Job)
+    [found] = again.children or ()
+    assert (again.streams, found.streams) == (job.streams, child.streams)
 
 
 def test_a_listed_job_has_no_children_key():

@@ -15,10 +15,10 @@ COMMAND = Command(text="true")
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (Work, "either a command or a script"),
+        (Work, "a command, a script or a copy"),
         (
             lambda: Work(command=COMMAND, script=Script(name="s", content=b"")),
-            "either a command or a script",
+            "a command, a script or a copy",
         ),
         (Command, "one text or one or more words"),
         (lambda: Command(text="a", words=("b",)), "one text or one or more words"),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from remjobs.cli.boundary import complain
 from remjobs.cli.render.forms import Printer
 from remjobs.cli.render.progress import Progress
 from remjobs.cli.render.text import escape
-from remjobs.model.job import Child
-from remjobs.model.record import Record
+from remjobs.model.job import Child, Job
+from remjobs.model.record import Record, Stream
+from remjobs.model.state import JobState
 from remjobs.service import Event
 
-__all__ = ["show", "tell"]
+__all__ = ["show", "tell", "tell_ends"]
 
 
 async def show(
@@ -26,6 +27,8 @@ async def show(
         async for event in events:
             with progress.aside():
                 if isinstance(event, Record):
+                    if event.stream is Stream.PROGRESS:
+                        progress.tell(event)
                     out.record(event)
                 else:
                     progress.change(event)
@@ -40,3 +43,16 @@ def tell(child: Child) -> None:
         why = child.reason.message.removeprefix(f"{child.host}: ")
         reason = f" ({child.reason.kind}): {why}"
     complain(escape(f"{child.host}: {child.state}{reason}"))
+
+
+def tell_ends(items: Iterable[Job | Child]) -> None:
+    """Say on standard error why jobs were halted, and what waits for a person."""
+    for item in items:
+        if isinstance(item, Job) and item.is_final and item.status_message:
+            complain(escape(f"job {item.id} {item.state}: {item.status_message}"))
+        elif item.state in {JobState.SUSPENDED, JobState.BLOCKED}:
+            complain(f"job {item.id} is {item.state} and may stay so")
+            children = (item.children or ()) if isinstance(item, Job) else (item,)
+            for child in children:
+                if child.state is JobState.BLOCKED:
+                    complain(escape(f"{child.host}: {child.status_message}"))

@@ -8,16 +8,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
-from remjobs.cli.output_options import OutputForm, Showing
+from remjobs.cli.output_options import Showing
 from remjobs.cli.render import fold
 from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.files import OutputFolder
 from remjobs.cli.render.json_ import print_json
-from remjobs.cli.render.results import Result, Results
 from remjobs.cli.render.text import TextRenderer
 from remjobs.model.job import Child, Job
 from remjobs.model.ndjson import line_of
+from remjobs.model.output import OutputForm
 from remjobs.model.record import Record, Stream
+from remjobs.model.results import Result, Results, normalized
 from remjobs.model.wire import record_json
 
 __all__ = ["Printer", "printer"]
@@ -99,7 +100,7 @@ class _Fold(_Gathering):
         self._showing = showing
 
     def show(self) -> None:
-        seen_as = fold.normalized if self._showing.normalize else _as_it_is
+        seen_as = normalized if self._showing.normalize else _as_it_is
         found = fold.groups(self._results, seen_as)
         escaped = not self._showing.raw
         sys.stdout.write(fold.text(found, diff=self._showing.diff, escaped=escaped))
@@ -222,7 +223,8 @@ def _chosen(showing: Showing, items: Sequence[Job | Child]) -> Printer:
     match showing.form:
         case OutputForm.TEXT:
             width = max((len(child.host) for child in children), default=0)
-            return _Lines(label_width=width if len(children) > 1 else None, raw=showing.raw)
+            told_apart = _has_several(items) or len({child.host for child in children}) > 1
+            return _Lines(label_width=width if told_apart else None, raw=showing.raw)
         case OutputForm.FOLD:
             return _Fold(children, showing)
         case OutputForm.TABLE:
@@ -235,6 +237,11 @@ def _chosen(showing: Showing, items: Sequence[Job | Child]) -> Printer:
             return _JsonLines(items)
         case OutputForm.QUIET:
             return _Quiet()
+
+
+def _has_several(items: Sequence[Job | Child]) -> bool:
+    """Whether one of these is a job on several hosts, be it the same one twice."""
+    return any(isinstance(item, Job) and len(item.children or ()) > 1 for item in items)
 
 
 def _as_it_is(result: Result) -> Result:

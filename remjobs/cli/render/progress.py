@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from remjobs.cli.render.text import escape
 from remjobs.model.job import Child
+from remjobs.model.record import Record
 from remjobs.model.state import FINAL, JobState
 
 __all__ = ["Progress"]
@@ -48,7 +49,9 @@ class Progress:
         self._children = {child.id: child for child in children}
         # A terminal that calls itself dumb (an editor's, a log's) could not take it away.
         dumb = os.environ.get("TERM", "") in {"", "dumb"}
-        self._active = sys.stderr.isatty() and not dumb and len(children) > 1
+        self._can_draw = sys.stderr.isatty() and not dumb
+        self._active = self._can_draw and len(children) > 1
+        self._said: dict[int, str] = {}
         self._began = time.monotonic()
         self._drawn = 0
         self._drawn_at = 0.0
@@ -78,6 +81,17 @@ class Progress:
         """Take a child as it is now."""
         self._children[child.id] = child
         self._drawn_at = min(self._drawn_at, time.monotonic() - _AFTER_CHANGE)
+
+    def tell(self, record: Record) -> None:
+        """Take a Progress record: what a host says of how far it is.
+
+        From then on it is shown of a single host too.
+        """
+        text = record.data.decode("utf-8", "replace").strip("\r\n")
+        self._said[record.child_id] = text.rpartition("\n")[2]
+        if self._ticking is None and self._can_draw:
+            self._active = True
+            self._ticking = asyncio.create_task(self._tick())
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -154,17 +168,19 @@ class Progress:
         return line
 
     def _slowest(self) -> str:
-        """Return the hosts that run longest, and for how long."""
+        """Return the hosts that run longest, for how long, and how far they are."""
         now = datetime.now(UTC)
         running = sorted(
-            (child.begin_time, child.host)
+            (child.begin_time, child.host, child.id)
             for child in self._children.values()
             if child.begin_time is not None and child.state not in FINAL
         )
-        return ", ".join(
-            f"{escape(host)} {_clock((now - begun).total_seconds())}"
-            for begun, host in running[:_SLOWEST]
-        )
+        parts = []
+        for begun, host, child_id in running[:_SLOWEST]:
+            said = self._said.get(child_id)
+            how_far = f" [{escape(said)}]" if said else ""
+            parts.append(f"{escape(host)} {_clock((now - begun).total_seconds())}{how_far}")
+        return ", ".join(parts)
 
 
 def _clock(seconds: float) -> str:

@@ -11,7 +11,7 @@ from remjobs.cli.render.groups import groups, shorten
 from remjobs.model.job import Child, Job
 from remjobs.model.state import JobState
 
-__all__ = ["print_children", "print_details", "print_groups", "print_jobs"]
+__all__ = ["print_children", "print_details", "print_groups", "print_jobs", "style"]
 
 _COLUMNS: Final = ("Id", "Name", "PSJobTypeName", "State", "HasMoreData", "Location", "Command")
 _CHILD_COLUMNS: Final = ("Id", "Host", "State", "Exit", "HasMoreData", "Reason")
@@ -47,7 +47,7 @@ def print_jobs(jobs: Sequence[Job], *, children: bool = False) -> None:
         )
         for item in items
     ]
-    print_rows(_COLUMNS, rows, shrinks=("Name", "Location", "Command"), style=_style)
+    print_rows(_COLUMNS, rows, shrinks=("Name", "Location", "Command"), style=style)
 
 
 def print_children(children: Sequence[Child]) -> None:
@@ -63,7 +63,7 @@ def print_children(children: Sequence[Child]) -> None:
         )
         for child in children
     ]
-    print_rows(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",), style=_style)
+    print_rows(_CHILD_COLUMNS, rows, shrinks=("Host",), wraps=("Reason",), style=style)
 
 
 def print_groups(children: Sequence[Child]) -> None:
@@ -79,7 +79,7 @@ def print_groups(children: Sequence[Child]) -> None:
         )
         for group in groups(children, _why)
     ]
-    print_rows(_GROUP_COLUMNS, rows, wraps=("Hosts", "Reason"), style=_style)
+    print_rows(_GROUP_COLUMNS, rows, wraps=("Hosts", "Reason"), style=style)
 
 
 def print_details(item: Job | Child, *, every_child: bool = True) -> None:
@@ -112,9 +112,18 @@ def _details(item: Job | Child) -> list[tuple[str, str]]:
         ("JobStateInfo", _state_info(item)),
         ("PSBeginTime", local_time(item.begin_time)),
         ("PSEndTime", local_time(item.end_time)),
+        ("Streams", ", ".join(f"{name} {_size(size)}" for name, size in _streams(item))),
         *own,
     ]
     return [(name, value) for name, value in properties if value or name not in _IF_ANY]
+
+
+def _streams(item: Job | Child) -> Sequence[tuple[str, int]]:
+    return [(stream.value, size) for stream, size in (item.streams or {}).items()]
+
+
+def _size(size: int) -> str:
+    return f"{size:,} byte" + ("" if size == 1 else "s")
 
 
 def _of_job(job: Job) -> list[tuple[str, str]]:
@@ -129,10 +138,11 @@ def _of_job(job: Job) -> list[tuple[str, str]]:
 
 
 def _ids(children: Sequence[Child]) -> str:
-    """Return the ids of children, which follow one another."""
-    if len(children) <= 1:
-        return "".join(str(child.id) for child in children)
-    return f"{children[0].id}-{children[-1].id}"
+    """Return the ids of children: a range where they follow one another."""
+    ids = [child.id for child in children]
+    if len(ids) > 1 and ids == list(range(ids[0], ids[0] + len(ids))):
+        return f"{ids[0]}-{ids[-1]}"
+    return ",".join(map(str, ids))
 
 
 def _place(item: Job | Child) -> str:
@@ -168,7 +178,8 @@ def _why(child: Child) -> str:
     return "; ".join(filter(None, [reason, message]))
 
 
-def _style(cell: str) -> str:
+def style(cell: str) -> str:
+    """Return the colour of a cell: a state has one."""
     try:
         return _COLOURS.get(JobState(cell), "")
     except ValueError:

@@ -40,6 +40,7 @@ __all__ = [
     "initialization_mark",
     "marker",
     "runs_powershell",
+    "shown",
     "sweeper",
 ]
 
@@ -347,6 +348,21 @@ def check(work: Work) -> None:
         known = ", ".join([*sorted(_POSIX_SHELLS), "pwsh"])
         msg = f"--init needs a shell that can go on after it ({known}), not {name}"
         raise UsageError(msg)
+
+
+def shown(work: Work) -> str:
+    """Return what the host's shell gets of this work, as one line of sh to read.
+
+    What watches over it is left out. A script is read on descriptor 3: its own name stands
+    for it here. Where PowerShell runs the work, it is the text that PowerShell gets.
+    """
+    if runs_powershell(work):
+        return f"{shlex.join(_interpreter(work))}: {powershell.shown(work)}"
+    steps = [] if work.directory is None else [b"cd -- " + _path(work.directory)]
+    become = _become(work, b"exit")
+    if work.script is not None:
+        become = become.removesuffix(b"3<&3") + b"3<" + _quote(work.script.name)
+    return b"; ".join([*steps, *_environment(work), become]).decode("utf-8", "backslashreplace")
 
 
 def initialization_mark(key: UUID) -> bytes:

@@ -23,6 +23,9 @@ from remjobs.transports.base import (
     StopReport,
     SweepReport,
 )
+from remjobs.transports.copying import start as copying
+from remjobs.transports.copying.execution import CopyExecution
+from remjobs.transports.copying.files import Connected
 from remjobs.transports.posix.attached import AttachedExecution
 from remjobs.transports.posix.channel import Channel, Launch, OpenBeside, OpenChannel, said_by
 from remjobs.transports.posix.control import SPOOLED, Controls
@@ -58,6 +61,7 @@ class PosixSession:
         beside: OpenBeside | None = None,
         *,
         login: Login,
+        files: Connected,
     ) -> None:
         """Use these ways to start a program and to end the connection.
 
@@ -67,6 +71,7 @@ class PosixSession:
             beside: Starts a short program even where the connection carries no
                 more of them; None if ``open_channel`` always can.
             login: How we came there.
+            files: The host's files, for copies.
         """
         self.login = login
         self._open_channel = open_channel
@@ -74,6 +79,8 @@ class PosixSession:
         self._beside = beside or self._on_this_connection
         self._feeding: set[asyncio.Task[None]] = set()
         self._following: set[DurableExecution] = set()
+        self._files = files
+        self._copies: set[CopyExecution] = set()
 
     async def greet(self) -> Greeting:
         """Run a program that says what the host is, the way every other one runs."""
@@ -97,6 +104,10 @@ class PosixSession:
 
     async def start(self, key: UUID, work: Work) -> Execution:
         """Start work, apart from this session if it is durable."""
+        if work.copy is not None:
+            copy = await copying.start(self._files, key, work)
+            self._copies.add(copy)
+            return copy
         if work.durable:
             word = uuid4().hex
             channel = await self._open_channel(durable(key, word, work))
@@ -167,6 +178,8 @@ class PosixSession:
             feeding.cancel()
         for execution in self._following:
             await execution.dismiss()
+        for copy in self._copies:
+            await copy.dismiss()
         await self._close()
 
 

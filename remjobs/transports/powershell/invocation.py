@@ -17,7 +17,7 @@ from remjobs.errors import UsageError
 from remjobs.model.record import Stream
 from remjobs.model.work import Script, Work
 
-__all__ = ["WORDS", "check", "is_powershell", "payload", "raw_offsets"]
+__all__ = ["WORDS", "check", "is_powershell", "payload", "raw_offsets", "shown"]
 
 _NAME: Final = re.compile(r"(?:pwsh|powershell)(?:-preview)?(?:\.exe)?", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"-[A-Za-z][A-Za-z0-9]*")
@@ -67,17 +67,32 @@ def is_powershell(program: str) -> bool:
 
 def payload(work: Work) -> Script:
     """Return the document that holds the work."""
-    if work.command is not None:
-        text = work.command.text if work.command.text is not None else _typed(work.command.words)
-    else:
-        assert work.script is not None  # noqa: S101 - Work holds one of the two
-        text = _text(work.script)
     document = {
-        "text": text,
+        "text": _whole(work),
         "arguments": list(work.arguments),
         "initialization": work.initialization,
     }
     return Script(name="work.json", content=json.dumps(document).encode())
+
+
+def shown(work: Work) -> str:
+    """Return what PowerShell is given, to be read by people."""
+    text = _whole(work) if work.script is None else f"& {_quoted(work.script.name)}"
+    words = [text, *map(_quoted, work.arguments)]
+    first = [] if work.initialization is None else [work.initialization]
+    return "; ".join([*first, " ".join(words)])
+
+
+def _whole(work: Work) -> str:
+    """Return the command's or script's text.
+
+    Raises:
+        UsageError: A script is not UTF-8.
+    """
+    if work.command is not None:
+        return work.command.text if work.command.text is not None else _typed(work.command.words)
+    assert work.script is not None  # noqa: S101 - Work holds one of the two
+    return _text(work.script)
 
 
 def _typed(words: tuple[str, ...]) -> str:

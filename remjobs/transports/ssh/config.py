@@ -24,9 +24,18 @@ from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 from remjobs.transports.ssh.openssh import SYSTEM, OpenSshConfig
 
-__all__ = ["Identity", "Resolved", "resolve"]
+__all__ = [
+    "GLOBAL_KNOWN_HOSTS",
+    "UNSUPPORTED",
+    "USER_KNOWN_HOSTS",
+    "ClientConfig",
+    "Identity",
+    "Resolved",
+    "resolve",
+]
 
-_UNSUPPORTED: Final = (
+
+UNSUPPORTED: Final = (
     "ControlMaster",
     "KnownHostsCommand",
     "ConnectionAttempts",
@@ -38,14 +47,15 @@ _FORWARDS: Final = (
 )
 _DEFAULT_KEYS: Final = ("id_rsa", "id_ecdsa", "id_ecdsa_sk", "id_ed25519", "id_ed25519_sk")
 _NAMED: Final = "StrictHostKeyChecking names the host"
-_GLOBAL_KNOWN_HOSTS: Final = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
-_USER_KNOWN_HOSTS: Final = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
+GLOBAL_KNOWN_HOSTS: Final = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
+USER_KNOWN_HOSTS: Final = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 
 
-class _Config(OpenSshConfig):
+class ClientConfig(OpenSshConfig):
     """The reader, with handlers for the options that asyncssh drops."""
 
     def __init__(self, *args: Any) -> None:
+        """Read nothing yet; the arguments are asyncssh's."""
         super().__init__(*args)
         self._names_host = False
 
@@ -75,7 +85,7 @@ class _Config(OpenSshConfig):
         OpenSshConfig._handlers  # noqa: SLF001 - the one way to extend it
         | {
             name.lower(): (name, OpenSshConfig._set_string)  # noqa: SLF001
-            for name in ("RevokedHostKeys", *_UNSUPPORTED)
+            for name in ("RevokedHostKeys", *UNSUPPORTED)
         }
         | {
             "host": ("Host", _begin_host),
@@ -156,7 +166,7 @@ def _read(
     host: Host, paths: tuple[str, ...], *, final: bool, before: OpenSshConfig | None = None
 ) -> OpenSshConfig:
     """Read the files; a second time for Match final, over what was found before."""
-    read = _Config.load(
+    read = ClientConfig.load(
         before,
         list(paths),
         False,
@@ -224,7 +234,7 @@ def _resolved(host: Host, config: OpenSshConfig) -> Resolved:
 def _notes(host: Host, config: OpenSshConfig) -> tuple[str, ...]:
     ignored = [
         f"ssh config: {name} is not supported and was ignored"
-        for name in _UNSUPPORTED
+        for name in UNSUPPORTED
         if str(config.get(name) or "no").lower() not in {"no", "none"}
     ]
     if str(config.get("ForwardAgent") or "no").lower() not in {"no", "none", "false"}:
@@ -274,8 +284,8 @@ def _known_hosts(host: Host, config: OpenSshConfig) -> tuple[list[str], list[str
     if host.ssh.known_hosts_file is not None:
         own = [] if host.ssh.known_hosts_file == "none" else [host.ssh.known_hosts_file]
         return [str(Path(name).expanduser()) for name in own], []
-    user = cast(list[str], config.get("UserKnownHostsFile", list(_USER_KNOWN_HOSTS)))
-    everyone = cast(list[str], config.get("GlobalKnownHostsFile", list(_GLOBAL_KNOWN_HOSTS)))
+    user = cast(list[str], config.get("UserKnownHostsFile", list(USER_KNOWN_HOSTS)))
+    everyone = cast(list[str], config.get("GlobalKnownHostsFile", list(GLOBAL_KNOWN_HOSTS)))
     files = ([str(Path(name).expanduser()) for name in names] for names in (user, everyone))
     return next(files), next(files)
 

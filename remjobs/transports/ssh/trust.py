@@ -157,15 +157,26 @@ def _lines(name: str) -> Sequence[str]:
         return ()
 
 
+def load_lines(entries: SSHKnownHosts, path: Path) -> list[tuple[int, str]]:
+    """Add a file's entries line by line; return the lines that were skipped, and why.
+
+    One malformed line must not take every host with it. A file that cannot be read
+    has no lines.
+    """
+    skipped = []
+    for number, line in enumerate(_lines(str(path)), start=1):
+        try:
+            entries.load(line)
+        except ValueError as exc:
+            skipped.append((number, str(exc)))
+    return skipped
+
+
 def _read(paths: Sequence[str]) -> SSHKnownHosts:
-    """Read line by line: one malformed line must not take every host with it."""
     entries = SSHKnownHosts()
     for name in paths:
-        for number, line in enumerate(_lines(name), start=1):
-            try:
-                entries.load(line)
-            except ValueError as exc:
-                _log.warning("%s:%d: skipped: %s", name, number, exc)
+        for number, why in load_lines(entries, Path(name)):
+            _log.warning("%s:%d: skipped: %s", name, number, why)
     return entries
 
 

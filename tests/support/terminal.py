@@ -1,4 +1,4 @@
-"""The CLI on a terminal of its own, and somebody who answers its question."""
+"""Commands on a terminal of their own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import subprocess
 import time
 
 
-def dialogue(cli, words, question, reply):
-    """Run a command on a terminal of its own, answer its question, return what it said."""
+def dialogue(cli, words, question=None, reply="", code=0):
+    """Run a command on a terminal, answer its question if it asks, return what it said."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         ["setsid", "--ctty", "--wait", *cli.argv(*words)],
@@ -22,18 +22,19 @@ def dialogue(cli, words, question, reply):
         env=cli.environment,
     )
     os.close(theirs)
-    said, answered, until = b"", False, time.monotonic() + 30
+    said, answered, until = b"", question is None, time.monotonic() + 30
     while time.monotonic() < until:
         if select.select([ours], [], [], 0.1)[0]:
             try:
                 said += os.read(ours, 4096)
             except OSError:
                 break
-        if not answered and re.search(question.encode() + rb".*: $", said):
+        elif process.poll() is not None:
+            break
+        if not answered and re.search(question.encode() + rb"[^\n]*[:\]] $", said):
             os.write(ours, reply.encode() + b"\n")
             answered = True
-        if process.poll() is not None:
-            break
     os.close(ours)
-    assert process.wait(timeout=5) == 0, said
+    assert process.wait(timeout=5) == code, said
+    assert answered, said
     return said.decode()
