@@ -19,6 +19,8 @@ NOBODY = Caller()
 
 async def system(tmp_path, request):
     """gnome-keyring, by the system's way to it."""
+    backend = "keyring.backends.SecretService.Keyring"
+    request.getfixturevalue("monkeypatch").setenv("PYTHON_KEYRING_BACKEND", backend)
     service = request.getfixturevalue("secret_service")
     return Keyring(KeyringPlace(file=tmp_path / "none")), Caller(
         dbus_session_bus_address=service.address

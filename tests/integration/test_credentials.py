@@ -23,6 +23,14 @@ PASSPHRASE = "correct horse battery staple"  # noqa: S105 - a test's own
 HEADLESS = Caller()
 
 
+@pytest.fixture(autouse=True)
+def usual(request, monkeypatch):
+    """The keyring that a desktop has, where there is one; the tests install others beside it."""
+    desktop = "secret_service" in request.fixturenames
+    backend = "SecretService" if desktop else "fail"
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"keyring.backends.{backend}.Keyring")
+
+
 class TestAsABackendOfTheKeyringPackage(BackendBasicTests):
     """The package's own tests, on the encrypted file."""
 
