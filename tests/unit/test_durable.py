@@ -1,7 +1,7 @@
 """What durable work is sent as, and how what comes back is read."""
 
 import subprocess
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
 from hypothesis import assume, given
@@ -12,7 +12,7 @@ from remjobs.model.work import Command, Work
 from remjobs.transports.posix.opening import Scanner
 from remjobs.transports.posix.programs import adopt, checksum, durable
 
-KEY = UUID(int=9)
+KEY = uuid4()
 WORD = b"0123456789abcdef"
 
 

@@ -1,7 +1,7 @@
 """How work becomes a program: quoting, transport, and what a cut leaves of it."""
 
 import subprocess
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from remjobs.model.work import Command, Script, Work
 from remjobs.transports.posix.programs import attached, controller, marker
 
-KEY = UUID(int=7)
+KEY = uuid4()
 words = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=20)
 
 
