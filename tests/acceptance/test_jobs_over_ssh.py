@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.sshd import running as processes_with
-from support.sshd import wait_for
+from support.sshd import wait_for, world_writable
 
 from remjobs.model.ndjson import replay
 
@@ -32,12 +32,12 @@ def start(remote, *words):
 
 def test_a_command_runs_on_a_list_of_servers_and_is_collected_under_one_job(cli, remote, tmp_path):
     """Start, get the prompt back while it runs, wait, receive each server's output, remove."""
-    gate = tmp_path / "go"
-    work = f"until [ -e {gate} ]; do sleep 0.05; done; echo $SSH_CONNECTION"
+    gate = world_writable(tmp_path / "wait")
+    work = f"while [ -e {gate} ]; do sleep 0.05; done; echo $SSH_CONNECTION"
     job = start(remote, "-t", "127.0.1.[1-3]", "--", "sh", "-c", work)
     assert job == "1"
     assert cli("list", "--json").json[0]["state"] == "Running"
-    gate.touch()
+    gate.unlink()
     assert cli("wait", job).code == 0
     lines = cli.ok("receive", job).splitlines()
     assert [line.split(": ")[0] for line in lines] == ["127.0.1.1", "127.0.1.2", "127.0.1.3"]
