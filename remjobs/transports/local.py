@@ -147,9 +147,6 @@ class LocalTransport:
         check_for_local(host.authentication)
         copying.check(host, work)
         other = host.become.user is not None and _check_user(host.become)
-        if other and work.copy is not None:
-            msg = f"files are copied as whoever you are: not as {host.become.user}"
-            raise UsageError(msg)
         if (
             not other
             and work.directory is not None

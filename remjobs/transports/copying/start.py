@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from uuid import UUID
 
+from remjobs.errors import UsageError
 from remjobs.model.host import Host, check_host_name
 from remjobs.model.work import Work
 from remjobs.transports.copying.execution import CopyExecution
@@ -16,11 +17,14 @@ __all__ = ["check", "start"]
 
 
 def check(host: Host, work: Work) -> None:
-    """Refuse a copy that has no safe folder of its own here.
+    """Refuse a copy as somebody else, and one that has no safe folder of its own here.
 
     Raises:
-        UsageError: The host's name, which names the folder, is none.
+        UsageError: The host says whom to be, or its name, which names the folder, is none.
     """
+    if work.copy is not None and host.become.user is not None:
+        msg = f"{host.name}: files are copied as whoever logs in, not as {host.become.user}"
+        raise UsageError(msg)
     if work.fetch is not None:
         check_host_name(host.name)
 

@@ -149,14 +149,14 @@ def _key(path: Path, agent: _Agent) -> Finding:
 
 
 def _locked(path: Path, agent: _Agent) -> Finding:
-    """Say whether a key with a passphrase is in the agent; remjobs asks for none."""
+    """Say whether a key with a passphrase is in the agent; else somebody is asked for it."""
     try:
         public = asyncssh.read_public_key(f"{path}.pub").public_data
     except (OSError, asyncssh.KeyImportError):
         public = b""
     if public in agent.keys:
         return _ok("ssh keys", f"{path}: has a passphrase; the agent holds it")
-    message = f"{path}: has a passphrase, and no agent holds it: it cannot be used"
+    message = f"{path}: has a passphrase, and no agent holds it: it is asked for"
     return _warning("ssh keys", message, f"run `ssh-add {path}`")
 
 
