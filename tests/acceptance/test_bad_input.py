@@ -70,7 +70,6 @@ ONE_LINE = [
     (["start", "--authentication", "Magic", "--", "true"], 2, "there are: Default, Basic,"),
     (["start", "--authentication", "publickey", "--", "true"], 2, "PublicKey is for hosts"),
     (["start", "-t", "h1", "--authentication", "CREDSSP", "--", "true"], 2, "h1 is an SSH host"),
-    (["run", "-t", "h1", "--authentication", "Password", "--", "true"], 2, "needs a credential"),
     (["ping", "-t", "h1", "--authentication", "Kerberos"], 2, "no authentication Kerberos"),
     (["push", "nosuch", "--to", "/tmp"], 2, "nosuch: cannot read the file: No such file"),
     (["push", "/dev/null", "--to", "/tmp"], 2, "/dev/null: it is neither a file nor a folder"),

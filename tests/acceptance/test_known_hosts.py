@@ -421,10 +421,10 @@ PATTERNS = {
 def test_off_is_for_hosts_that_are_named(cli, tmp_path):
     """A range, a file, a group, standard input, hosts of a job: refused, and nothing starts."""
     (cli.cwd / "list").write_text("127.0.1.1\n")
-    inventory = tmp_path / "i.yaml"
+    inventory = tmp_path / "i.toml"
     inventory.write_text(
-        "hosts: {127.0.1.1: {transport: local}, 127.0.1.2: , 127.0.1.3: }\n"
-        "groups: {both: [127.0.1.1, 127.0.1.2]}\n"
+        "[hosts]\n'127.0.1.1' = {transport = 'local'}\n'127.0.1.2' = {}\n'127.0.1.3' = {}\n"
+        "[groups]\nboth = ['127.0.1.1', '127.0.1.2']\n"
     )
     cli.ok("run", "-i", inventory, "-t", "127.0.1.1", "--", "true")
     off = ("-i", inventory, "--host-key-checking", "off")
@@ -444,9 +444,9 @@ def test_off_is_for_hosts_that_are_named(cli, tmp_path):
 
 def test_off_for_named_hosts_of_an_inventory(cli, sshd, tmp_path):
     """Several names are several named hosts; a word that is none lists those there are."""
-    inventory = tmp_path / "i.yaml"
+    inventory = tmp_path / "i.toml"
     inventory.write_text(
-        f"hosts:\n  {sshd.address(1)}: {{ssh: {{host_key_checking: off}}}}\n  {sshd.address(2)}:\n"
+        f"[hosts]\n'{sshd.address(1)}'.ssh.host_key_checking = 'off'\n'{sshd.address(2)}' = {{}}\n"
     )
     known = tmp_path / "known"
     known.touch()
@@ -475,12 +475,12 @@ def test_off_for_named_hosts_of_an_inventory(cli, sshd, tmp_path):
         (["scan", "-t", "h1", "-f", "0"], "throttle limit 0 is not 1 or more"),
         (["scan", "-t", "h1", "--known-hosts", "nofile"], "nofile: no such file"),
         (["scan", "-t", "-oProxyCommand=x"], "'-oProxyCommand=x' is not a host name"),
-        (["accept", "-t", "local", "-i", "i.yaml"], "local: a host of the transport 'local' has"),
+        (["accept", "-t", "local", "-i", "i.toml"], "local: a host of the transport 'local' has"),
     ],
 )
 def test_bad_input(cli, words, message):
     """One line, exit 2."""
-    (cli.cwd / "i.yaml").write_text("hosts: {local: {transport: local}}\n")
+    (cli.cwd / "i.toml").write_text("[hosts.local]\ntransport = 'local'\n")
     done = cli("known-hosts", *words)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
