@@ -8,7 +8,7 @@ from typing import Final
 from remjobs.model.host import Become, Host, SshOptions
 from remjobs.model.request import Connection
 
-__all__ = ["connected"]
+__all__ = ["connected", "with_defaults"]
 
 _ROOT: Final = "root"
 
@@ -27,6 +27,13 @@ def connected(host: Host, connection: Connection) -> Host:
         become=_become(host.become, connection.become),
         ssh=ssh,
     )
+
+
+def with_defaults(host: Host, defaults: Connection) -> Host:
+    """Return the host with a user and SSH settings where it has none of its own."""
+    own = {f.name: getattr(host.ssh, f.name) for f in fields(SshOptions)}
+    ssh = replace(defaults.ssh, **{name: value for name, value in own.items() if value})
+    return replace(host, user=host.user or defaults.user, ssh=ssh)
 
 
 def _become(own: Become, asked: Become | None) -> Become:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from remjobs.engine.clean import clean
-from remjobs.engine.connected import connected
+from remjobs.engine.connected import connected, with_defaults
 from remjobs.engine.definitions import EngineDefinitions
 from remjobs.engine.engine import Engine
 from remjobs.engine.errand import on_each
@@ -131,7 +131,10 @@ class EngineService:
         if request.targets is None and connection.credential is not None:
             whom = await self._whom(connection.credential, request.caller)
             connection = replace(connection, credential=None, become=whom)
-        return tuple(connected(host, connection) for host in selection.hosts)
+        hosts = selection.hosts
+        if request.targets is not None:
+            hosts = tuple(with_defaults(host, request.caller.defaults) for host in hosts)
+        return tuple(connected(host, connection) for host in hosts)
 
     async def _whom(self, credential: str, caller: Caller) -> Become:
         """Return whom local work is to be: a credential's user, else a user of this name."""

@@ -146,5 +146,3 @@ async def test_credential_runs_local_work_as_somebody_else(jobs, other_user):
     """As the option of the command line."""
     job = await jobs.run("id -un", credential=other_user.name)
     assert await jobs.output(job) == {"localhost": f"{other_user.name}\n".encode()}
-    with pytest.raises(UsageError, match="is for local work"):
-        await jobs.start("id", on="h", credential=other_user.name)

@@ -72,10 +72,10 @@ def test_warnings_alone_are_no_failure(cli, home):
 def test_what_is_wrong_at_the_callers_side_of_ssh_is_found(cli, home):
     """The agent is the caller's, the files those of the controller's home."""
     (home / ".ssh/id_ed25519").chmod(0o644)
-    (home / ".ssh/config").write_text("Host a\n  RevokedHostKeys ~/x\n")
+    (home / ".ssh/config").write_text("Host a\n  RequiredRSASize 4096\n")
     seen = findings(cli, code=1, SSH_AUTH_SOCK="/nowhere/agent")
     assert "no agent answers at /nowhere/agent" in seen["ssh agent"]
-    assert "RevokedHostKeys has no effect" in seen["ssh config"]
+    assert "RequiredRSASize has no effect" in seen["ssh config"]
     assert "others may read it" in seen["ssh keys"]
     cli.environment["SSH_AUTH_SOCK"] = ""
     assert "ssh agent" not in findings(cli, code=1)

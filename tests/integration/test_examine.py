@@ -178,7 +178,7 @@ async def test_another_known_hosts_file_is_looked_at(home):
 
 async def test_options_without_effect_are_found_in_every_block(home, tmp_path):
     """Also in included files and blocks for other hosts; what says no is no matter."""
-    (home / ".ssh/more").write_text("# more\nRevokedHostKeys ~/.ssh/revoked\n")
+    (home / ".ssh/more").write_text("# more\nRequiredRSASize 4096\n")
     (home / ".ssh/config").write_text(
         "Include more\nControlMaster no\nHost far\n  ConnectionAttempts=3\n"
         f"Match exec 'touch {tmp_path}/ran'\n  controlmaster auto\n  KnownHostsCommand /bin/k %H\n"
@@ -186,7 +186,7 @@ async def test_options_without_effect_are_found_in_every_block(home, tmp_path):
     )
     is_about(
         await found("ssh config"),
-        (PROBLEM, "/.ssh/more:2: RevokedHostKeys has no effect"),
+        (PROBLEM, "/.ssh/more:2: RequiredRSASize has no effect"),
         (WARNING, "/.ssh/config:4: ConnectionAttempts has no effect"),
         (WARNING, "/.ssh/config:7: KnownHostsCommand has no effect"),
         (WARNING, "/.ssh/config:9: StrictHostKeyChecking no"),

@@ -22,11 +22,10 @@ __all__ = ["Survey", "WithoutEffect", "survey"]
 _NO_HARM: Final = frozenset({"no", "none", "0", "1", "auto", "default"})
 _REMEDIES: Final = {
     "ControlMaster": "nothing is lost: remjobs has one connection for each host of a job",
-    "RevokedHostKeys": "mark the keys in known_hosts instead: `@revoked * ssh-ed25519 ...`",
     "KnownHostsCommand": "put the keys into known_hosts",
     "ConnectionAttempts": "say --retries N to try again hosts that are not reached",
-    "HashKnownHosts": "run `ssh-keygen -H` to hash names that were added",
     "VerifyHostKeyDNS": "put the keys into known_hosts",
+    "CanonicalizeHostname": "write the whole name, or HostName in a Host block",
     "UpdateHostKeys": "put new keys into known_hosts by hand",
     "BindInterface": "say BindAddress",
     "SecurityKeyProvider": "add the key to an agent",
@@ -36,7 +35,7 @@ _REMEDIES: Final = {
     "RequiredRSASize": "take short RSA keys away",
 }
 """Options of ssh_config(5) that change whom one reaches, or how, and that asyncssh drops."""
-_UNSAFE: Final = frozenset({"RevokedHostKeys", "RequiredRSASize"})
+_UNSAFE: Final = frozenset({"RequiredRSASize"})
 """Without them more is trusted than was meant to be."""
 
 
