@@ -47,7 +47,8 @@ from remjobs.service import Event
 
 __all__ = ["ControllerClient"]
 
-_TRIES: Final = 5
+_TRIES: Final = 12
+"""So many that a controller on a busy machine has seconds to leave."""
 _PAUSE: Final = 0.1
 """Seconds; the second try comes at once, those after it ever later."""
 _READ: Final = 256 * 1024
