@@ -16,7 +16,8 @@ TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:opens
          busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish zsh:zsh doas:opendoas \
          chromium:chromium gnome-keyring-daemon:gnome-keyring dbus-daemon:dbus \
          /usr/sbin/krb5kdc:krb5-kdc /usr/sbin/kadmin.local:krb5-admin-server kinit:krb5-user \
-         krb5-config:libkrb5-dev gcc:gcc python3-config:python3-dev oathtool:oathtool
+         krb5-config:libkrb5-dev gcc:gcc python3-config:python3-dev oathtool:oathtool \
+         faketime:faketime
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
@@ -75,7 +76,7 @@ $(STAMPS)/run: requirements.lock | $(BIN)/python
 	$(BIN)/python -m pip install -q --require-hashes -r requirements.lock
 	@mkdir -p $(STAMPS) && touch $@
 
-# gssapi is compiled, against libkrb5-dev: hence the tools.
+# gssapi and krb5 are compiled, against libkrb5-dev: hence the tools.
 $(STAMPS)/dev: requirements-dev.lock | tools $(BIN)/python
 	$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/run
