@@ -174,14 +174,18 @@ class Merged:
             InventoryError: A file of variables cannot be read.
         """
         base = self._base(self._direct.get(host, _NOTHING))
-        own = self.hosts[host]
-        beside = [found for folder in self._folders if (found := folder.of_host(host))]
-        if not own and not beside:
+        layers = self._own(host)
+        if not layers:
             return base
         merged = dict(base)
-        for layer in (own, *beside):
+        for layer in layers:
             _over(merged, layer)
         return merged
+
+    def _own(self, host: str) -> Sequence[Settings]:
+        """Return what is said of this host alone, wherever that is."""
+        beside = (folder.of_host(host) for folder in self._folders)
+        return [layer for layer in (self.hosts[host], *beside) if layer]
 
     def _base(self, direct: tuple[str, ...]) -> Settings:
         """Return what the groups say; hosts of the same groups share it."""
@@ -206,7 +210,8 @@ class Merged:
         """
         settings = self.settings(name)
         if settings is not self._bases.get(self._direct.get(name, _NOTHING)):
-            host, warnings = host_of(name, settings, self._directory)
+            own = [s for layer in self._own(name) for s in layer.values()]
+            host, warnings = host_of(name, settings, self._directory, own)
             self._warnings.update(dict.fromkeys(warnings))
             return host
         prototype = self._prototypes.get(id(settings))
@@ -224,6 +229,7 @@ class Merged:
             credential=prototype.credential,
             variables=prototype.variables,
             ssh=prototype.ssh,
+            winrm=prototype.winrm,
         )
 
 
