@@ -1,0 +1,103 @@
+"""Lines to one host: wires that are opened as they are needed, each for one thread at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from remjobs.transports.winrm.shell import RemoteShell
+from remjobs.transports.winrm.threads import Threads
+from remjobs.transports.winrm.wire import Wire
+
+__all__ = ["Line", "Lines"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_HANG_UP: Final = 5.0
+"""Seconds for all wires to be closed."""
+
+
+class Line:
+    """One wire, and whoever waits for its turn on it."""
+
+    def __init__(self, remote: RemoteShell, threads: Threads) -> None:
+        """Speak to this remote shell, in these threads."""
+        self._remote = remote
+        self._threads = threads
+        self._turn = asyncio.Lock()
+        self._asking: set[asyncio.Task[object]] = set()
+
+    @property
+    def wire(self) -> Wire:
+        """What it is made of."""
+        return self._remote.wire
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread is on it, perhaps one that nobody waits for any more."""
+        return bool(self._asking)
+
+    async def ask(
+        self,
+        request: Callable[Concatenate[RemoteShell, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Ask the host; who is cancelled leaves the line busy until the answer comes.
+
+        Raises:
+            Fault, HostFailure, ConnectionBroken: See ``RemoteShell``.
+        """
+        call = partial(request, self._remote, *args, **kwargs)
+        task = asyncio.create_task(self._in_turn(call))
+        self._asking.add(task)
+        task.add_done_callback(self._answered)
+        return await asyncio.shield(task)
+
+    async def _in_turn(self, call: Callable[[], T]) -> T:
+        async with self._turn:
+            return await self._threads.run(call)
+
+    def _answered(self, task: asyncio.Task[object]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be left who asks for it
+
+    async def close(self) -> None:
+        """End the connection, once nobody is on it."""
+        async with self._turn:
+            await self._threads.run(self.wire.close, at_once=True)
+
+
+class Lines:
+    """All lines to one host."""
+
+    def __init__(self, connect: Callable[[], RemoteShell], threads: Threads) -> None:
+        """Make them with this, in these threads."""
+        self._connect = connect
+        self._threads = threads
+        self._idle: list[Line] = []
+        self._all: list[Line] = []
+
+    def take(self) -> Line:
+        """Return a line that nobody uses; its host is contacted by the first request on it."""
+        while self._idle:
+            line = self._idle.pop()
+            if not line.is_busy:
+                return line
+        line = Line(self._connect(), self._threads)
+        self._all.append(line)
+        return line
+
+    def give_back(self, line: Line) -> None:
+        """Let others have it."""
+        self._idle.append(line)
+
+    async def close(self) -> None:
+        """End all connections; one that a thread is on ends with its answer."""
+        closing = [asyncio.create_task(line.close()) for line in self._all]
+        if closing:
+            await asyncio.wait(closing, timeout=_HANG_UP)

@@ -1,0 +1,232 @@
+"""Sessions on Windows hosts: lines, and shells that are kept for the next command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from uuid import UUID, uuid4
+
+from remjobs.errors import UsageError
+from remjobs.model.clean import KEEP_DAYS
+from remjobs.model.job import ReasonKind
+from remjobs.model.ping import Stage
+from remjobs.model.record import Stream
+from remjobs.model.work import Command, Work
+from remjobs.transports.base import (
+    Execution,
+    Exited,
+    Greeting,
+    HostFailure,
+    Login,
+    OutcomeUnknown,
+    StopReport,
+    SweepReport,
+)
+from remjobs.transports.windows.launch import Launch, Surroundings, launch_of, runs_powershell
+from remjobs.transports.winrm.execution import Running, WinRmExecution
+from remjobs.transports.winrm.faults import Code, Fault
+from remjobs.transports.winrm.line import Line, Lines
+from remjobs.transports.winrm.shell import RemoteShell
+from remjobs.transports.winrm.wire import ConnectionBroken
+
+__all__ = ["WinRmSession"]
+
+_GREET_SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 10.0
+_VERSION: Final = Work(command=Command(text="ver"), shell="cmd")
+_ATTACHED: Final = "work on Windows hosts hangs on its connection: it cannot be found again"
+_NO_SHELL: Final = "see whether the account may run programs there: `winrs -r:HOST ver`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A shell that waits for its next command."""
+
+    shell: str
+    last: str | None = None
+    """A command that has ended in it, and that the host still counts."""
+
+
+class WinRmSession:
+    """Runs commands in shells of one host."""
+
+    def __init__(self, lines: Lines, shell: str, *, login: Login) -> None:
+        """Use these lines, and a shell that is open already."""
+        self.login = login
+        self._lines = lines
+        self._kept: dict[Surroundings, list[_Kept]] = {Surroundings(): [_Kept(shell=shell)]}
+        self._open: dict[str, Surroundings] = {shell: Surroundings()}
+        """All shells of ours that the host may still have."""
+        self._executions: set[WinRmExecution] = set()
+
+    async def greet(self) -> Greeting:
+        """Ask cmd for the system's name and version."""
+        try:
+            async with asyncio.timeout(_GREET_SECONDS):
+                said, ended = await self._said(_VERSION)
+        except (TimeoutError, OutcomeUnknown) as exc:
+            msg = f"its shell does not answer: {exc or f'nothing in {_GREET_SECONDS:g} s'}"
+            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.SHELL) from exc
+        if not ended or not said:
+            msg = f"its shell runs no programs: {said or 'it said nothing'}"
+            raise HostFailure(ReasonKind.REFUSED, msg, stage=Stage.SHELL, remedy=_NO_SHELL)
+        return Greeting(system=said)
+
+    async def _said(self, work: Work) -> tuple[str, bool]:
+        """Return what short work prints, as one line, and whether it went well."""
+        execution = await self.start(uuid4(), work)
+        said = b"".join([chunk.data async for chunk in execution])
+        ended = await execution.outcome() == Exited(0)
+        return " ".join(said.decode("utf-8", "replace").split()), ended
+
+    async def start(self, key: UUID, work: Work) -> Execution:
+        """Start work in a shell that was kept, or in a new one."""
+        try:
+            launch = launch_of(key, work)
+        except UsageError as exc:
+            raise HostFailure(ReasonKind.REFUSED, str(exc)) from exc
+        line = self._lines.take()
+        try:
+            running = await self._begin(line, launch)
+        except BaseException:
+            self._lines.give_back(line)
+            raise
+        execution = WinRmExecution(key, running, self._lines, self._ended(launch.surroundings))
+        self._executions.add(execution)
+        execution.begin(launch.prefix, work.input)
+        return _with_streams(execution, work)
+
+    async def _begin(self, line: Line, launch: Launch) -> Running:
+        """Begin a command; one that may have been begun is never begun again."""
+        kept = self._kept.get(launch.surroundings, [])
+        while kept:
+            one = kept.pop()
+            if (begun := await self._begin_in_kept(line, one, launch)) is not None:
+                return begun
+        try:
+            shell = await line.ask(RemoteShell.open, launch.surroundings)
+            self._open[shell] = launch.surroundings
+        except Fault as exc:
+            raise exc.failure from exc
+        except ConnectionBroken as exc:
+            raise exc.failure from exc
+        try:
+            return await self._begun(line, shell, launch)
+        except Fault as exc:
+            raise exc.failure from exc
+
+    async def _begin_in_kept(self, line: Line, kept: _Kept, launch: Launch) -> Running | None:
+        """Begin a command in a shell that was kept; None if the host has it no more."""
+        try:
+            if kept.last is not None:
+                await line.ask(RemoteShell.end, kept.shell, kept.last)
+        except ConnectionBroken:
+            return None
+        except Fault as exc:
+            if exc.code == Code.NO_SHELL:
+                self._open.pop(kept.shell, None)
+                return None
+            # It had forgotten the command by itself.
+        try:
+            return await self._begun(line, kept.shell, launch)
+        except Fault as exc:
+            if not exc.is_of_kept:
+                raise exc.failure from exc
+        with suppress(Fault, ConnectionBroken):
+            await line.ask(RemoteShell.close, kept.shell)
+        self._open.pop(kept.shell, None)
+        return None
+
+    async def _begun(self, line: Line, shell: str, launch: Launch) -> Running:
+        """Send the command, once.
+
+        Raises:
+            Fault: The host refused it.
+            OutcomeUnknown: It may have been begun.
+        """
+        try:
+            command = await line.ask(RemoteShell.begin, shell, launch)
+        except ConnectionBroken as exc:
+            if not exc.sent:
+                raise exc.failure from exc
+            msg = f"the connection was lost while the work was being started: {exc}"
+            raise OutcomeUnknown(msg) from exc
+        except Fault as exc:
+            if exc.code != Code.TIMED_OUT:
+                raise
+            msg = f"whether the work was started is not known: {exc}"
+            raise OutcomeUnknown(msg) from exc
+        return Running(line=line, shell=shell, command=command)
+
+    def _ended(self, surroundings: Surroundings) -> _Ended:
+        return _Ended(self._lines, self._kept.setdefault(surroundings, []), self._open)
+
+    async def adopt(self, key: UUID, work: Work, offsets: Mapping[Stream, int]) -> Execution:
+        """Say that it cannot be found."""
+        del key, work, offsets
+        raise OutcomeUnknown(_ATTACHED)
+
+    async def stop(self, key: UUID, grace: float) -> StopReport:
+        """Say that nothing durable runs here."""
+        del key, grace
+        return StopReport(confirmed=False, message=_ATTACHED)
+
+    async def sweep(self, days: float = KEEP_DAYS) -> SweepReport:
+        """Have left nothing to be swept."""
+        del days
+        return SweepReport(swept=0, kept=0)
+
+    async def close(self) -> None:
+        """Close all shells, which ends what still runs in them, and all connections."""
+        for execution in tuple(self._executions):
+            await execution.dismiss()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._close_shells()
+        await self._lines.close()
+
+    async def _close_shells(self) -> None:
+        if not self._open:
+            return
+        line = self._lines.take()
+        for shell in tuple(self._open):
+            try:
+                await line.ask(RemoteShell.close, shell)
+            except Fault:
+                continue
+            except (ConnectionBroken, HostFailure):
+                # Where it cannot be reached, it closes them itself once they are idle.
+                return
+
+
+class _Ended:
+    """Puts a line and a shell away once a command has ended."""
+
+    def __init__(self, lines: Lines, kept: list[_Kept], opened: dict[str, Surroundings]) -> None:
+        self._lines = lines
+        self._kept = kept
+        self._open = opened
+
+    def __call__(self, running: Running, clean: bool, /) -> None:
+        self._lines.give_back(running.line)
+        if clean:
+            self._kept.append(_Kept(shell=running.shell, last=running.command))
+
+
+def _with_streams(
+    execution: Execution,
+    work: Work,
+    known: Mapping[Stream, int] = MappingProxyType({}),
+) -> Execution:
+    """Return the execution, with the streams that PowerShell has if it runs the work."""
+    if not runs_powershell(work):
+        return execution
+    from remjobs.transports.powershell.streams import (  # noqa: PLC0415 - it is heavy
+        PowerShellExecution,
+    )
+
+    return PowerShellExecution(execution, known)
