@@ -12,7 +12,7 @@ from remjobs.transports.winrm.wire.login import WinRmLogin
 from remjobs.transports.winrm.wire.tickets import has_kerberos
 from remjobs.transports.winrm.wire.tls import is_fingerprint, tls_context
 
-__all__ = ["check_login"]
+__all__ = ["check_login", "check_secrecy"]
 
 A: Final = Authentication
 _OF_WINRM: Final = (
@@ -39,9 +39,20 @@ def check_login(endpoint: Endpoint, login: WinRmLogin, host: str) -> None:
     Raises:
         UsageError: It names the host and what to do.
     """
-    for why in (*_of_mechanism(login), *_of_scheme(endpoint, login), *_of_tls(endpoint, login)):
+    whys = (*_of_mechanism(login), *_of_scheme(endpoint, login), *_of_tls(endpoint, login))
+    for why in whys:
         msg = f"{host}: {why}"
         raise UsageError(msg)
+
+
+def check_secrecy(endpoint: Endpoint, login: WinRmLogin) -> None:
+    """Refuse what would be read on the way.
+
+    Raises:
+        UsageError: It says what to do.
+    """
+    for why in _of_scheme(endpoint, login):
+        raise UsageError(why)
 
 
 def _of_mechanism(login: WinRmLogin) -> Iterator[str]:

@@ -56,12 +56,7 @@ class Connection:
     def is_open(self) -> bool:
         """Whether it stands, as far as can be seen without sending."""
         sock = None if self._http is None else self._http.sock
-        if sock is None:
-            return False
-        # Between requests a listener has nothing to say but that it closes.
-        ear = select.poll()
-        ear.register(sock, select.POLLIN)
-        return not ear.poll(0)
+        return sock is not None and _is_quiet(sock)
 
     def open(self) -> None:
         """Connect.
@@ -170,6 +165,28 @@ class _Http(http.client.HTTPConnection):
     def _socket(self) -> socket.socket:
         sock: socket.socket = self.sock
         return sock
+
+
+def _is_quiet(sock: socket.socket) -> bool:
+    """Whether a listener says nothing: between requests it has nothing to say but goodbye."""
+    ear = select.poll()
+    ear.register(sock, select.POLLIN)
+    if not ear.poll(0):
+        return True
+    if not isinstance(sock, ssl.SSLSocket):
+        return False
+    # TLS has words of its own, as session tickets (RFC 8446, section 4.6.1).
+    patience = sock.gettimeout()
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.settimeout(patience)
+    return False
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:

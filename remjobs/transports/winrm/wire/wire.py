@@ -12,6 +12,7 @@ from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
 from remjobs.transports.winrm.wire.admission import SOAP, Admission
 from remjobs.transports.winrm.wire.answer import Answer, check_envelope, refusal, shown
+from remjobs.transports.winrm.wire.check import check_secrecy
 from remjobs.transports.winrm.wire.connection import Connection
 from remjobs.transports.winrm.wire.digest import Digest
 from remjobs.transports.winrm.wire.endpoint import Endpoint
@@ -148,6 +149,7 @@ class Wire:
 
 
 def _admission(endpoint: Endpoint, login: WinRmLogin) -> Admission:
+    check_secrecy(endpoint, login)
     mechanism = _resolved(login)
     if mechanism is Authentication.BASIC:
         return Basic(login)
