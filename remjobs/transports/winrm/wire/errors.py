@@ -1,12 +1,29 @@
-"""What goes wrong on the wire, as the transport is told."""
+"""What goes wrong on the wire, as the transport is told; the system's errors, translated once."""
 
 from __future__ import annotations
+
+import errno
+import http.client
+import os
+import socket
+import ssl
+from typing import Final
 
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
+from remjobs.transports.winrm.wire.endpoint import Endpoint
 
-__all__ = ["AnswerRefused", "ConnectionBroken", "LoginRefused"]
+__all__ = ["AnswerRefused", "ConnectionBroken", "LoginRefused", "not_reached", "went"]
+
+_NAMES: Final = frozenset({62, 64})
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (openssl-verify(1))."""
+_TIMES: Final = {9: "is not valid yet", 10: "has expired"}
+_OF_OURS: Final = ("certificate required", "bad certificate", "unknown ca", "certificate unknown")
+"""How a host refuses a client's certificate, or the lack of one (RFC 8446, section 6.2)."""
+
+_TUNNEL: Final = "Tunnel connection failed: "
+"""How http.client begins what it says of a proxy."""
 
 
 class LoginRefused(HostFailure):
@@ -43,3 +60,78 @@ class AnswerRefused(ConnectionBroken):
     def __init__(self, message: str) -> None:
         """Say what is wrong with the answer."""
         super().__init__(HostFailure(ReasonKind.REFUSED, message, stage=Stage.SHELL), sent=True)
+
+
+def not_reached(exc: Exception, endpoint: Endpoint) -> HostFailure:
+    """Say why there is no connection to an endpoint."""
+    if isinstance(exc, ssl.SSLCertVerificationError):
+        return _not_trusted(exc, endpoint)
+    if isinstance(exc, ssl.SSLError):
+        return _no_tls(exc, endpoint)
+    stage = Stage.NAME if isinstance(exc, socket.gaierror) else Stage.TCP
+    words = _network(exc, endpoint.connect_timeout)
+    return HostFailure(ReasonKind.UNREACHABLE, f"{words} ({endpoint.authority})", stage=stage)
+
+
+def went(exc: Exception, endpoint: Endpoint) -> HostFailure:
+    """Say how a connection to an endpoint went that stood."""
+    if isinstance(exc, ssl.SSLError) and not isinstance(exc, ssl.SSLEOFError):
+        return _no_tls(exc, endpoint)
+    words = _network(exc, endpoint.read_timeout)
+    return HostFailure(ReasonKind.UNREACHABLE, f"{words} ({endpoint.authority})", stage=Stage.TCP)
+
+
+def _not_trusted(exc: ssl.SSLCertVerificationError, endpoint: Endpoint) -> HostFailure:
+    remedy = "give its CA (ca_file), or pin the certificate by its fingerprint"
+    if exc.verify_code in _NAMES:
+        msg = f"the certificate is not for {endpoint.name}"
+        remedy = "say the name that it is for (host_name), or pin it by its fingerprint"
+    elif exc.verify_code in _TIMES:
+        msg = f"the certificate {_TIMES[exc.verify_code]}"
+        remedy = "give the listener a valid certificate; see that both clocks are right"
+    else:
+        msg = f"the certificate is not trusted: {exc.verify_message}"
+    return HostFailure(
+        ReasonKind.HOST_KEY,
+        f"{msg} ({endpoint.authority})",
+        stage=Stage.HOST_KEY,
+        remedy=remedy,
+    )
+
+
+def _no_tls(exc: ssl.SSLError, endpoint: Endpoint) -> HostFailure:
+    words = (exc.reason or "the connection was closed").replace("_", " ").lower()
+    if any(refused in words for refused in _OF_OURS):
+        msg = f"the host refuses our certificate: {words} ({endpoint.authority})"
+        return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.AUTHENTICATION)
+    remedy = "is this port for https?" if "wrong version" in words else ""
+    msg = f"TLS failed: {words} ({endpoint.authority})"
+    return HostFailure(ReasonKind.UNREACHABLE, msg, stage=Stage.TCP, remedy=remedy)
+
+
+_WORDS: Final[tuple[tuple[tuple[type[Exception], ...], str], ...]] = (
+    ((socket.gaierror,), "name not found"),
+    ((ConnectionRefusedError,), "connection refused"),
+    (
+        (http.client.RemoteDisconnected, ssl.SSLEOFError, BrokenPipeError),
+        "the connection was closed",
+    ),
+    ((ConnectionResetError,), "connection reset"),
+    ((http.client.IncompleteRead,), "the connection was closed in mid-answer"),
+    ((http.client.HTTPException,), "what answers does not speak HTTP"),
+)
+
+
+def _network(exc: Exception, limit: float) -> str:
+    if isinstance(exc, TimeoutError):
+        return f"no answer in {limit:g} s"
+    for kinds, words in _WORDS:
+        if isinstance(exc, kinds):
+            return words
+    if not isinstance(exc, OSError):
+        return "the connection failed"
+    if str(exc).startswith(_TUNNEL):
+        return f"the proxy does not connect us: {str(exc).removeprefix(_TUNNEL)}"
+    if exc.errno == errno.EHOSTUNREACH:
+        return "no route to host"
+    return "the connection failed" if exc.errno is None else os.strerror(exc.errno).lower()

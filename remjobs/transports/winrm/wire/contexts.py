@@ -1,0 +1,123 @@
+"""Security contexts of pyspnego, one for each mechanism that keeps one."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import spnego
+from spnego import (
+    ContextProxy,
+    ContextReq,
+    Credential,
+    KerberosCCache,
+    NegotiateOptions,
+    Password,
+)
+from spnego.channel_bindings import GssChannelBindings
+
+from remjobs.model.authentication import Authentication
+from remjobs.transports.base import HostFailure
+from remjobs.transports.winrm.wire.endpoint import Endpoint
+from remjobs.transports.winrm.wire.login import WinRmLogin
+from remjobs.transports.winrm.wire.refusals import password_of
+from remjobs.transports.winrm.wire.tickets import Tickets, has_kerberos, is_final
+from remjobs.transports.winrm.wire.tls import binding_of
+
+__all__ = ["Contexts"]
+
+_NO_TICKETS: Final = "MEMORY:remjobs-without-tickets"
+_MIN_CREDSSP: Final = 5
+"""The first version that binds the login to TLS as it should (CVE-2018-0886)."""
+
+
+class Contexts:
+    """Makes contexts for one endpoint and login."""
+
+    def __init__(self, mechanism: Authentication, endpoint: Endpoint, login: WinRmLogin) -> None:
+        """Ask nobody yet."""
+        self._mechanism = mechanism
+        self._endpoint = endpoint
+        self._login = login
+        self._tickets = Tickets(login)
+
+    @property
+    def principal(self) -> str:
+        """The host's service principal, without its realm."""
+        return f"{self._login.service}/{self._endpoint.name}"
+
+    def new(self, certificate: bytes | None) -> ContextProxy:
+        """Return a context that has said nothing yet.
+
+        Args:
+            certificate: The host's (DER), which the login is tied to.
+
+        Raises:
+            HostFailure: There is nothing to log in with.
+            SpnegoError: It cannot be made.
+        """
+        said = self._said(certificate)
+        if self._mechanism is Authentication.CREDSSP:
+            return self._credssp(said)
+        if self._mechanism is Authentication.NTLM:
+            return spnego.client([self._password()], protocol="ntlm", **said)
+        if self._mechanism is Authentication.KERBEROS:
+            return spnego.client([self._ticket()], protocol="kerberos", **said)
+        return spnego.client(self._either(), protocol="negotiate", **said)
+
+    def close(self) -> None:
+        """Destroy tickets that were had for this."""
+        self._tickets.close()
+
+    def _said(self, certificate: bytes | None) -> dict[str, Any]:
+        flags = ContextReq.default
+        if self._login.delegate:
+            flags |= ContextReq.delegate
+        binding = None
+        if certificate is not None and self._login.channel_binding:
+            binding = GssChannelBindings(application_data=binding_of(certificate))
+        return {
+            "hostname": self._endpoint.name,
+            "service": self._login.service,
+            "channel_bindings": binding,
+            "context_req": flags,
+            "options": NegotiateOptions.wrapping_winrm,
+        }
+
+    def _credssp(self, said: dict[str, Any]) -> ContextProxy:
+        """Return one whose inner login is tied to the TLS around both, too."""
+        credentials = self._either()
+        inner = spnego.client(credentials, protocol="negotiate", **said)
+        return spnego.client(
+            credentials,
+            protocol="credssp",
+            credssp_negotiate_context=inner,
+            credssp_min_protocol=_MIN_CREDSSP,
+            **said,
+        )
+
+    def _password(self) -> Password:
+        user, password = password_of(self._login)
+        return Password(username=user, password=password.reveal())
+
+    def _ticket(self) -> KerberosCCache:
+        user = self._login.user
+        named = user if user and "\\" not in user and self._login.secret is None else None
+        return KerberosCCache(self._tickets.cache(), principal=named)
+
+    def _either(self) -> list[Credential]:
+        """Return what Negotiate chooses from: a ticket first, the password for NTLM.
+
+        pyspnego left to itself would show the password to the KDC and, refused
+        there, to the host: two tries of the same one. So the ticket is had here.
+        """
+        if self._login.secret is None and self._mechanism is not Authentication.CREDSSP:
+            return [self._ticket()]
+        password = self._password()
+        if not (self._login.has_realm and has_kerberos()):
+            return [KerberosCCache(_NO_TICKETS), password]
+        try:
+            return [self._ticket(), password]
+        except HostFailure as exc:
+            if is_final(exc):
+                raise
+            return [KerberosCCache(_NO_TICKETS), password]

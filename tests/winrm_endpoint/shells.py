@@ -1,0 +1,309 @@
+"""The Windows Shell resource ([MS-WSMV] 3.1.4.1.30 and on): shells and their commands."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from winrm_endpoint import soap
+from winrm_endpoint.codes import Code, WsmanFault
+from winrm_endpoint.command import Command
+from winrm_endpoint.lines import command_line
+from winrm_endpoint.settings import Settings
+from winrm_endpoint.soap import Request
+
+SIGNALS = {"ctrl_c": signal.SIGINT, "ctrl_break": signal.SIGQUIT}
+ROOM = 4096
+"""So much of an envelope is not data."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Shell:
+    """One open shell."""
+
+    id: str
+    user: str
+    folder: Path
+    environment: Mapping[str, str]
+    codepage: str
+    idle_timeout: float
+    used: float
+    busy: int = 0
+    commands: dict[str, Command] = field(default_factory=dict)
+
+
+class Shells:
+    """All shells of one endpoint."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shells: dict[str, Shell] = {}
+        self._lock = threading.Lock()
+        self._seen: list[dict[str, Any]] = []
+        self._actions: Mapping[str, Callable[[Request, str], str]] = {
+            f"{soap.TRANSFER}/Create": self._create,
+            f"{soap.TRANSFER}/Delete": self._delete,
+            **{
+                f"{soap.SHELL}/{name}": action
+                for name, action in (
+                    ("Command", self._command),
+                    ("Receive", self._receive),
+                    ("Send", self._send),
+                    ("Signal", self._signal),
+                )
+            },
+        }
+        self.opened = 0
+
+    def serve(self, request: Request, user: str) -> bytes:
+        """Do what a request asks for and return the answer.
+
+        Raises:
+            WsmanFault: It cannot be done.
+        """
+        if user in self._settings.denied:
+            raise WsmanFault(Code.ACCESS_DENIED)
+        if not (action := self._actions.get(request.action)):
+            raise WsmanFault(Code.NO_SUCH_ACTION)
+        if request.resource.lower() != soap.CMD:
+            raise WsmanFault(Code.BAD_RESOURCE)
+        return soap.answer(request, action(request, user))
+
+    def _create(self, request: Request, user: str) -> str:
+        said = request.part("rsp:Shell")
+        options = request.options
+        codepage = options.get("WINRS_CODEPAGE", "437")
+        if not codepage.isdigit():
+            raise WsmanFault(Code.BAD_PARAMETER)
+        asked = {
+            item.get("Name", ""): item.text or ""
+            for item in said.findall("rsp:Environment/rsp:Variable", soap.NAMES)
+        }
+        shell = Shell(
+            id=said.get("ShellId") or str(uuid.uuid4()).upper(),
+            user=user,
+            folder=Path(said.findtext("rsp:WorkingDirectory", "", soap.NAMES) or "/"),
+            environment={**self._environment(codepage), **asked},
+            codepage=codepage,
+            idle_timeout=soap.seconds(
+                said.findtext("rsp:IdleTimeOut", "", soap.NAMES) or "",
+                self._settings.idle_timeout,
+            ),
+            used=time.monotonic(),
+        )
+        self._keep(shell)
+        return _created(shell, said.findtext("rsp:Name", "", soap.NAMES) or "")
+
+    def _environment(self, codepage: str) -> dict[str, str]:
+        settings = self._settings
+        base = {**os.environ, **settings.environment}
+        path = base.get("PATH", os.defpath)
+        if settings.programs:
+            path = f"{settings.programs}:{path}"
+        base.pop("NTLM_USER_FILE", None)
+        return {**base, "PATH": path, "SystemRoot": r"C:\Windows", "WINRS_CODEPAGE": codepage}
+
+    def _keep(self, shell: Shell) -> None:
+        with self._lock:
+            mine = [other for other in self._shells.values() if other.user == shell.user]
+            if len(mine) >= self._settings.shells_per_user:
+                raise WsmanFault(Code.TOO_MANY_SHELLS)
+            if shell.id in self._shells:
+                raise WsmanFault(Code.BAD_PARAMETER)
+            self._shells[shell.id] = shell
+            self.opened += 1
+
+    def _find(self, request: Request, user: str) -> Shell:
+        with self._lock:
+            shell = self._shells.get(request.selectors.get("ShellId", "").upper())
+            if not shell:
+                raise WsmanFault(Code.NO_SHELL)
+            if shell.user != user:
+                raise WsmanFault(Code.ACCESS_DENIED)
+            shell.used = time.monotonic()
+            return shell
+
+    def _delete(self, request: Request, user: str) -> str:
+        shell = self._find(request, user)
+        with self._lock:
+            self._shells.pop(shell.id, None)
+        _end(shell)
+        return ""
+
+    def _command(self, request: Request, user: str) -> str:
+        shell = self._find(request, user)
+        said = request.part("rsp:CommandLine")
+        words = [said.findtext("rsp:Command", "", soap.NAMES) or ""]
+        words += [item.text or "" for item in said.findall("rsp:Arguments", soap.NAMES)]
+        skip = request.options.get("WINRS_SKIP_CMD_SHELL", "").upper() == "TRUE"
+        line = command_line(words, shell.environment, self._settings.programs, skip=skip)
+        key = said.get("CommandId") or str(uuid.uuid4()).upper()
+        with self._lock:
+            self._count_operations(user)
+            self._seen.append({"shell": shell.id, "line": " ".join(words), "skip": skip})
+            shell.commands[key] = _begin(line, shell)
+        return f"<rsp:CommandResponse><rsp:CommandId>{key}</rsp:CommandId></rsp:CommandResponse>"
+
+    def _count_operations(self, user: str) -> None:
+        mine = [shell for shell in self._shells.values() if shell.user == user]
+        if sum(len(shell.commands) for shell in mine) >= self._settings.operations_per_user:
+            raise WsmanFault(Code.TOO_MANY_OPERATIONS)
+
+    def _receive(self, request: Request, user: str) -> str:
+        shell = self._find(request, user)
+        wanted = request.part("rsp:Receive/rsp:DesiredStream")
+        key, names = wanted.get("CommandId", ""), (wanted.text or "").split()
+        command = _running(shell, key)
+        shell.busy += 1
+        try:
+            came = command.receive(names, (request.most - ROOM) * 3 // 4, request.timeout)
+        finally:
+            shell.busy -= 1
+            shell.used = time.monotonic()
+        if command.ended:
+            raise WsmanFault(Code.ABORTED)
+        done = command.done(names)
+        if not came and not done:
+            raise WsmanFault(Code.TIMED_OUT)
+        return _received(key, came, names, command.exit if done else None)
+
+    def _send(self, request: Request, user: str) -> str:
+        shell = self._find(request, user)
+        stream = request.part("rsp:Send/rsp:Stream")
+        command = _running(shell, stream.get("CommandId", ""))
+        end = stream.get("End", "").lower() in {"true", "1"}
+        try:
+            data = base64.b64decode(stream.text or "", validate=True)
+            sent = command.send(data, end=end, timeout=request.timeout)
+        except binascii.Error as exc:
+            raise WsmanFault(Code.SCHEMA) from exc
+        except BrokenPipeError as exc:
+            raise WsmanFault(Code.BROKEN_PIPE) from exc
+        if not sent:
+            raise WsmanFault(Code.TIMED_OUT)
+        return "<rsp:SendResponse/>"
+
+    def _signal(self, request: Request, user: str) -> str:
+        shell = self._find(request, user)
+        said = request.part("rsp:Signal")
+        key = said.get("CommandId", "")
+        command = _running(shell, key)
+        code = (said.findtext("rsp:Code", "", soap.NAMES) or "").rpartition("/")[2].lower()
+        if code == "terminate":
+            with self._lock:
+                shell.commands.pop(key, None)
+            command.end()
+        elif code in SIGNALS:
+            command.signal(SIGNALS[code])
+        else:
+            raise WsmanFault(Code.BAD_PARAMETER)
+        return "<rsp:SignalResponse/>"
+
+    def drop_idle(self) -> None:
+        """Close what nobody has used for its idle time."""
+        now = time.monotonic()
+        with self._lock:
+            idle = [
+                shell
+                for shell in self._shells.values()
+                if not shell.busy and now - shell.used > shell.idle_timeout
+            ]
+            for shell in idle:
+                del self._shells[shell.id]
+        for shell in idle:
+            _end(shell)
+
+    def end(self) -> None:
+        """Close all of them."""
+        with self._lock:
+            shells = list(self._shells.values())
+            self._shells.clear()
+        for shell in shells:
+            _end(shell)
+
+    def status(self) -> dict[str, Any]:
+        """Return what there is and what was."""
+        with self._lock:
+            shells = list(self._shells.values())
+            commands = [command for shell in shells for command in shell.commands.values()]
+            return {
+                "shells": len(shells),
+                "shells_opened": self.opened,
+                "shell_ids": [shell.id for shell in shells],
+                "codepages": [shell.codepage for shell in shells],
+                "commands": len(self._seen),
+                "command_lines": [seen["line"] for seen in self._seen],
+                "begun": list(self._seen),
+                "running": [command.pid for command in commands if command.exit is None],
+            }
+
+
+def _running(shell: Shell, key: str) -> Command:
+    if not (command := shell.commands.get(key)):
+        raise WsmanFault(Code.BAD_PARAMETER)
+    return command
+
+
+def _begin(line: list[str], shell: Shell) -> Command:
+    try:
+        return Command(line, shell.environment, shell.folder)
+    except (FileNotFoundError, NotADirectoryError) as exc:
+        missing = not shell.folder.is_dir()
+        raise WsmanFault(Code.NOT_A_FOLDER if missing else Code.NO_SUCH_FILE) from exc
+
+
+def _end(shell: Shell) -> None:
+    for command in shell.commands.values():
+        command.end()
+    shell.commands.clear()
+
+
+def _created(shell: Shell, name: str) -> str:
+    return (
+        f"<x:ResourceCreated><a:Address>{soap.ADDRESSING}/role/anonymous</a:Address>"
+        f"<a:ReferenceParameters><w:ResourceURI>{soap.CMD}</w:ResourceURI><w:SelectorSet>"
+        f'<w:Selector Name="ShellId">{shell.id}</w:Selector></w:SelectorSet>'
+        "</a:ReferenceParameters></x:ResourceCreated>"
+        f"<rsp:Shell><rsp:ShellId>{shell.id}</rsp:ShellId><rsp:Name>{escape(name)}</rsp:Name>"
+        f"<rsp:ResourceUri>{soap.CMD}</rsp:ResourceUri><rsp:Owner>{escape(shell.user)}</rsp:Owner>"
+        "<rsp:ClientIP>127.0.0.1</rsp:ClientIP>"
+        f"<rsp:IdleTimeOut>PT{shell.idle_timeout:.3f}S</rsp:IdleTimeOut>"
+        "<rsp:InputStreams>stdin</rsp:InputStreams>"
+        "<rsp:OutputStreams>stdout stderr</rsp:OutputStreams>"
+        "<rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime>"
+        "<rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>"
+    )
+
+
+def _received(
+    key: str,
+    came: list[tuple[str, bytes]],
+    names: list[str],
+    code: int | None,
+) -> str:
+    command = quoteattr(key)
+    streams = [
+        f"<rsp:Stream Name={quoteattr(name)} CommandId={command}>"
+        f"{base64.b64encode(data).decode()}</rsp:Stream>"
+        for name, data in came
+    ]
+    state = f'<rsp:CommandState CommandId={command} State="{soap.SHELL}/CommandState/Running"/>'
+    if code is not None:
+        streams += [
+            f'<rsp:Stream Name={quoteattr(name)} CommandId={command} End="true"/>' for name in names
+        ]
+        state = (
+            f'<rsp:CommandState CommandId={command} State="{soap.SHELL}/CommandState/Done">'
+            f"<rsp:ExitCode>{code}</rsp:ExitCode></rsp:CommandState>"
+        )
+    return f"<rsp:ReceiveResponse>{''.join(streams)}{state}</rsp:ReceiveResponse>"
