@@ -9,9 +9,8 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.work import Script, Work
-from remjobs.transports.powershell.invocation import is_powershell
+from remjobs.transports.powershell.invocation import is_powershell, text_of
 from remjobs.transports.powershell.invocation import shown as shown_by_powershell
-from remjobs.transports.powershell.invocation import text_of
 from remjobs.transports.windows.cmd import line_of
 from remjobs.transports.windows.document import WORDS, document
 

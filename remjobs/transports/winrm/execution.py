@@ -25,6 +25,7 @@ from remjobs.transports.posix.opening import Scanner
 from remjobs.transports.winrm.faults import Code, Fault
 from remjobs.transports.winrm.line import Line, Lines
 from remjobs.transports.winrm.shell import CHUNK, Received, RemoteShell
+from remjobs.transports.winrm.shells import Shells
 from remjobs.transports.winrm.wire import ConnectionBroken
 
 __all__ = ["Running", "WinRmExecution"]
@@ -58,7 +59,8 @@ class WinRmExecution:
         key: UUID,
         running: Running,
         lines: Lines,
-        ended: Callable[[Running, bool], None],
+        shells: Shells,
+        ended: Callable[[Running], None],
     ) -> None:
         """Follow a command.
 
@@ -66,10 +68,12 @@ class WinRmExecution:
             key: Names this execution.
             running: The command, and the line that it was begun on.
             lines: Where further ones come from.
-            ended: Is told at the end, and whether the shell may be used again.
+            shells: Are told what becomes of its shell.
+            ended: Is told that the line is not needed any more.
         """
         self._running = running
         self._lines = lines
+        self._shells = shells
         self._tell_end = ended
         self._flow = Flow()
         self._room = asyncio.Event()
@@ -109,15 +113,15 @@ class WinRmExecution:
 
     async def _live(self, first: bytes, beside: bytes) -> None:
         """Live with the command to its end."""
-        line, clean = self._running.line, False
-        feeding = None
+        line, feeding = self._running.line, None
         try:
             if first or not beside:
                 await self._send(line, first, end=not beside)
             if beside:
                 feeding = asyncio.create_task(self._feed_beside(beside))
             outcome = await self._listen(line)
-            clean = isinstance(outcome, Exited) and not self._stopping
+            if isinstance(outcome, Exited) and not self._stopping:
+                self._shells.keep(self._running.shell, self._running.command)
             self._flow.ended(outcome)
         except ConnectionBroken as exc:
             self._flow.ended(Lost(str(exc)))
@@ -127,7 +131,7 @@ class WinRmExecution:
             if feeding is not None:
                 feeding.cancel()
             self._flow.close(_LET_GO)
-            self._tell_end(self._running, clean)
+            self._tell_end(self._running)
 
     async def _listen(self, line: Line) -> Outcome:
         """Take the output to its end, and return the outcome."""
@@ -261,6 +265,7 @@ class WinRmExecution:
         except Fault as exc:
             if exc.code not in _GONE:
                 raise
+        self._shells.closed(shell)
 
     async def _settled(self, seconds: float) -> None:
         """Wait until nothing more comes, for so long at most."""

@@ -9,7 +9,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from remjobs.transports.winrm.shell import RemoteShell
 from remjobs.transports.winrm.threads import Threads
-from remjobs.transports.winrm.wire import Wire
+from remjobs.transports.winrm.wire import LoginRefused, Wire
 
 __all__ = ["Line", "Lines"]
 
@@ -23,10 +23,17 @@ _HANG_UP: Final = 5.0
 class Line:
     """One wire, and whoever waits for its turn on it."""
 
-    def __init__(self, remote: RemoteShell, threads: Threads) -> None:
-        """Speak to this remote shell, in these threads."""
+    def __init__(self, remote: RemoteShell, threads: Threads, refusals: list[LoginRefused]) -> None:
+        """Speak to this remote shell, in these threads.
+
+        Args:
+            remote: The host's shells, on a wire of this line's own.
+            threads: Where it blocks.
+            refusals: How the host refused us, on any line: then no other one tries.
+        """
         self._remote = remote
         self._threads = threads
+        self._refusals = refusals
         self._turn = asyncio.Lock()
         self._asking: set[asyncio.Task[object]] = set()
 
@@ -59,7 +66,13 @@ class Line:
 
     async def _in_turn(self, call: Callable[[], T]) -> T:
         async with self._turn:
-            return await self._threads.run(call)
+            if self._refusals:
+                raise self._refusals[0]
+            try:
+                return await self._threads.run(call)
+            except LoginRefused as exc:
+                self._refusals.append(exc)
+                raise
 
     def _answered(self, task: asyncio.Task[object]) -> None:
         self._asking.discard(task)
@@ -81,6 +94,7 @@ class Lines:
         self._threads = threads
         self._idle: list[Line] = []
         self._all: list[Line] = []
+        self._refusals: list[LoginRefused] = []
 
     def take(self) -> Line:
         """Return a line that nobody uses; its host is contacted by the first request on it."""
@@ -88,7 +102,7 @@ class Lines:
             line = self._idle.pop()
             if not line.is_busy:
                 return line
-        line = Line(self._connect(), self._threads)
+        line = Line(self._connect(), self._threads, self._refusals)
         self._all.append(line)
         return line
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid4
@@ -31,37 +30,30 @@ from remjobs.transports.winrm.execution import Running, WinRmExecution
 from remjobs.transports.winrm.faults import Code, Fault
 from remjobs.transports.winrm.line import Line, Lines
 from remjobs.transports.winrm.shell import RemoteShell
+from remjobs.transports.winrm.shells import Kept, Shells
 from remjobs.transports.winrm.wire import ConnectionBroken
 
 __all__ = ["WinRmSession"]
 
 _GREET_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 10.0
-_VERSION: Final = Work(command=Command(text="ver"), shell="cmd")
+_VERSION: Final = Work(command=Command(text="ver"), shell="cmd")  # noqa: S604 - a field
 _ATTACHED: Final = "work on Windows hosts hangs on its connection: it cannot be found again"
 _NO_SHELL: Final = "see whether the account may run programs there: `winrs -r:HOST ver`"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """A shell that waits for its next command."""
-
-    shell: str
-    last: str | None = None
-    """A command that has ended in it, and that the host still counts."""
 
 
 class WinRmSession:
     """Runs commands in shells of one host."""
 
     def __init__(self, lines: Lines, shell: str, *, login: Login) -> None:
-        """Use these lines, and a shell that is open already."""
+        """Use these lines, and a shell that is open already, with nothing special around it."""
         self.login = login
         self._lines = lines
-        self._kept: dict[Surroundings, list[_Kept]] = {Surroundings(): [_Kept(shell=shell)]}
-        self._open: dict[str, Surroundings] = {shell: Surroundings()}
-        """All shells of ours that the host may still have."""
-        self._executions: set[WinRmExecution] = set()
+        self._shells = Shells()
+        self._shells.opened(shell, Surroundings())
+        self._shells.keep(shell)
+        self._executions: dict[str, WinRmExecution] = {}
+        """What runs, by the id of its command."""
 
     async def greet(self) -> Greeting:
         """Ask cmd for the system's name and version."""
@@ -95,50 +87,43 @@ class WinRmSession:
         except BaseException:
             self._lines.give_back(line)
             raise
-        execution = WinRmExecution(key, running, self._lines, self._ended(launch.surroundings))
-        self._executions.add(execution)
+        execution = WinRmExecution(key, running, self._lines, self._shells, self._ended)
+        self._executions[running.command] = execution
         execution.begin(launch.prefix, work.input)
         return _with_streams(execution, work)
 
     async def _begin(self, line: Line, launch: Launch) -> Running:
         """Begin a command; one that may have been begun is never begun again."""
-        kept = self._kept.get(launch.surroundings, [])
-        while kept:
-            one = kept.pop()
-            if (begun := await self._begin_in_kept(line, one, launch)) is not None:
+        while (kept := self._shells.take(launch.surroundings)) is not None:
+            if (begun := await self._begin_in_kept(line, kept, launch)) is not None:
                 return begun
         try:
             shell = await line.ask(RemoteShell.open, launch.surroundings)
-            self._open[shell] = launch.surroundings
-        except Fault as exc:
-            raise exc.failure from exc
-        except ConnectionBroken as exc:
-            raise exc.failure from exc
-        try:
+            self._shells.opened(shell, launch.surroundings)
             return await self._begun(line, shell, launch)
-        except Fault as exc:
+        except (Fault, ConnectionBroken) as exc:
             raise exc.failure from exc
 
-    async def _begin_in_kept(self, line: Line, kept: _Kept, launch: Launch) -> Running | None:
-        """Begin a command in a shell that was kept; None if the host has it no more."""
+    async def _begin_in_kept(self, line: Line, kept: Kept, launch: Launch) -> Running | None:
+        """Begin a command in a shell that was kept; None if it is good for no more of them."""
         try:
             if kept.last is not None:
-                await line.ask(RemoteShell.end, kept.shell, kept.last)
+                await line.ask(RemoteShell.end, kept.id, kept.last)
         except ConnectionBroken:
             return None
         except Fault as exc:
             if exc.code == Code.NO_SHELL:
-                self._open.pop(kept.shell, None)
+                self._shells.closed(kept.id)
                 return None
             # It had forgotten the command by itself.
         try:
-            return await self._begun(line, kept.shell, launch)
+            return await self._begun(line, kept.id, launch)
         except Fault as exc:
             if not exc.is_of_kept:
                 raise exc.failure from exc
         with suppress(Fault, ConnectionBroken):
-            await line.ask(RemoteShell.close, kept.shell)
-        self._open.pop(kept.shell, None)
+            await line.ask(RemoteShell.close, kept.id)
+        self._shells.closed(kept.id)
         return None
 
     async def _begun(self, line: Line, shell: str, launch: Launch) -> Running:
@@ -162,8 +147,9 @@ class WinRmSession:
             raise OutcomeUnknown(msg) from exc
         return Running(line=line, shell=shell, command=command)
 
-    def _ended(self, surroundings: Surroundings) -> _Ended:
-        return _Ended(self._lines, self._kept.setdefault(surroundings, []), self._open)
+    def _ended(self, running: Running) -> None:
+        self._executions.pop(running.command, None)
+        self._lines.give_back(running.line)
 
     async def adopt(self, key: UUID, work: Work, offsets: Mapping[Stream, int]) -> Execution:
         """Say that it cannot be found."""
@@ -182,7 +168,7 @@ class WinRmSession:
 
     async def close(self) -> None:
         """Close all shells, which ends what still runs in them, and all connections."""
-        for execution in tuple(self._executions):
+        for execution in tuple(self._executions.values()):
             await execution.dismiss()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
@@ -190,10 +176,9 @@ class WinRmSession:
         await self._lines.close()
 
     async def _close_shells(self) -> None:
-        if not self._open:
-            return
-        line = self._lines.take()
-        for shell in tuple(self._open):
+        line = None
+        for shell in self._shells:
+            line = line or self._lines.take()
             try:
                 await line.ask(RemoteShell.close, shell)
             except Fault:
@@ -201,20 +186,6 @@ class WinRmSession:
             except (ConnectionBroken, HostFailure):
                 # Where it cannot be reached, it closes them itself once they are idle.
                 return
-
-
-class _Ended:
-    """Puts a line and a shell away once a command has ended."""
-
-    def __init__(self, lines: Lines, kept: list[_Kept], opened: dict[str, Surroundings]) -> None:
-        self._lines = lines
-        self._kept = kept
-        self._open = opened
-
-    def __call__(self, running: Running, clean: bool, /) -> None:
-        self._lines.give_back(running.line)
-        if clean:
-            self._kept.append(_Kept(shell=running.shell, last=running.command))
 
 
 def _with_streams(

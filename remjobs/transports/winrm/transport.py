@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -27,8 +28,8 @@ from remjobs.transports.winrm.wire import (
     ConnectionBroken,
     Endpoint,
     LoginRefused,
-    Wire,
     WinRmLogin,
+    Wire,
     check_login,
 )
 
@@ -51,6 +52,7 @@ class WinRmTransport:
         """Use the caller's tickets, not those of the process we are in."""
         self._ccache = caller.krb5ccname
         self._threads = Threads()
+        self._checked: set[tuple[Endpoint, WinRmLogin]] = set()
 
     def check(self, host: Host, work: Work) -> None:
         """Refuse unsafe names, files that are not there, and work that hosts cannot do."""
@@ -68,8 +70,19 @@ class WinRmTransport:
         if how is not None and host.credential is not None:
             msg = f"{host.name}: {host.authentication} {how}; leave the credential out"
             raise UsageError(msg)
-        check_login(endpoint_of(host), login_of(host, host.user, None, self._ccache), host.name)
+        self._check_login(host)
         _check_work(host, work)
+
+    def _check_login(self, host: Host) -> None:
+        """Refuse what can never log in; certificates are read once for hosts that share them."""
+        endpoint, login = endpoint_of(host), login_of(host, host.user, None, self._ccache)
+        alike = (
+            replace(endpoint, address="", port=0, host_name=""),
+            replace(login, user=None),
+        )
+        if alike not in self._checked:
+            check_login(endpoint, login, host.name)
+            self._checked.add(alike)
 
     def preview(self, host: Host, work: Work) -> Prospect:
         """Say where and as whom, and what the host's shell would get."""
