@@ -105,7 +105,12 @@ class Kdc:
         """Return an environment in which the clock is off (``+1h``: see faketime(1))."""
         library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
         assert library, "libfaketime is missing: install faketime (make test does)"
-        return {**self.environment, "LD_PRELOAD": str(library), "FAKETIME": offset}
+        return {
+            **self.environment,
+            "LD_PRELOAD": str(library),
+            "FAKETIME": offset,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
 
     def stop(self):
         """End it."""
