@@ -25,7 +25,9 @@ class Windows:
         for place in ("", SYSTEM, SYSTEM_32):
             (self.programs / place).mkdir(parents=True, exist_ok=True)
             for name in ("powershell.exe", "pwsh.exe"):
-                self.put(f"{place}/{name}", f'exec {sys.executable} -IS {pwsh.__file__} "$0" "$@"')
+                self.put(
+                    str(Path(place) / name), f'exec {sys.executable} -IS {pwsh.__file__} "$0" "$@"'
+                )
         self.put("ver", "echo; echo 'Microsoft Windows [Version 10.0.20348.587]'")
         self.endpoint = WinRmEndpoint(folder / "endpoint", programs=self.programs, **more)
 

@@ -12,11 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 __all__ = ["Threads"]
 
 T = TypeVar("T")
 
+_INSTANT: Final = 0.5
 MOST: Final = 1024
 """Threads of one job; its throttle is the nearer bound."""
 
@@ -28,6 +30,7 @@ class Threads:
         """Run so many at a time; more wait for their turn."""
         self._places = asyncio.Semaphore(most)
         self._running: set[asyncio.Future[Any]] = set()
+        self._threads: WeakSet[threading.Thread] = WeakSet()
 
     async def run(self, call: Callable[[], T], *, at_once: bool = False) -> T:
         """Return what a call returns; cancelled, it is left to end by itself.
@@ -49,7 +52,9 @@ class Threads:
         self._running.add(future)
         future.add_done_callback(self._ended)
         work = partial(_work, call, loop, future)
-        threading.Thread(target=work, name="winrm", daemon=True).start()
+        thread = threading.Thread(target=work, name="winrm", daemon=True)
+        self._threads.add(thread)
+        thread.start()
         return future
 
     def _ended(self, future: asyncio.Future[Any]) -> None:
@@ -61,6 +66,10 @@ class Threads:
         """Wait until none runs any more, so long at most."""
         if self._running:
             await asyncio.wait(tuple(self._running), timeout=seconds)
+        if not self._running:
+            # They have told their results, and need but an instant more.
+            for thread in tuple(self._threads):
+                thread.join(_INSTANT)
 
 
 def _work(
