@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -38,6 +39,7 @@ class WinRmEndpoint:
         certificate: str = "good",
         channel_binding: str = "allowed",
         programs: Path | None = None,
+        environment: Mapping[str, str] | None = None,
         **more: Any,
     ) -> None:
         self.folder = Path(folder)
@@ -50,7 +52,6 @@ class WinRmEndpoint:
         self._authority = Authority(self.folder / "ca")
         self.ca_file = self._authority.file
         self.fingerprint = ""
-        self._kdc = kdc
         self._settings: dict[str, Any] = {
             "folder": str(self.folder),
             "users": self.users,
@@ -65,12 +66,9 @@ class WinRmEndpoint:
             self.fingerprint = made.fingerprint
             self._settings["certificate"] = str(made.file)
             self._settings["client_ca"] = str(self.ca_file)
+        self._environment = {**os.environ, **(environment or {})}
         if kdc:
-            self._settings["environment"] = {
-                **kdc.environment,
-                "KRB5_KTNAME": str(kdc.keytab),
-                **more.get("environment", {}),
-            }
+            self._environment |= {**kdc.environment, "KRB5_KTNAME": str(kdc.keytab)}
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
 
@@ -91,6 +89,7 @@ class WinRmEndpoint:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "winrm_endpoint"],
                 cwd=TESTS,
+                env=self._environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -21,14 +21,12 @@ def main() -> None:
     settings = Settings.read(sys.stdin.readline())
     users = settings.folder / "users"
     ntlm.write_users(users, settings.users)
-    os.environ.update(settings.environment)
     os.environ.update(NTLM_USER_FILE=str(users), LM_COMPAT_LEVEL="5")
     endpoint = Endpoint(settings)
     listener = Listener(endpoint)
     listener.start()
     _say({"port": listener.server_address[1]})
-    # Whoever ends it by a signal ends it as the end of its input does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.stdin.close())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with suppress(ValueError, OSError):
             for line in sys.stdin:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import spnego
@@ -18,41 +17,51 @@ class BadBindings(Exception):
     """The channel is not the one that the client logged in over."""
 
 
-class Watched:
-    """A context of a mechanism, which notes who knocks and checks channel bindings.
+def begins(token: bytes) -> bool:
+    """Return whether a token is the first of a login."""
+    # What GSSAPI begins with (RFC 2743, 3.1), NTLM bare, and the ClientHello of CredSSP's TLS.
+    hello = token[:1] == b"\x16" and token[5:6] == b"\x01"
+    return token.startswith((b"\x60", b"NTLMSSP\0\x01")) or hello
 
-    CredSSP has another one of the same kind inside.
+
+class Watched:
+    """An acceptor, which notes who knocks and checks channel bindings.
+
+    Attributes:
+        claimed: Who the client says it is, where that is told in the clear.
+        refused: Somebody has been refused inside CredSSP, which goes on to say so.
     """
 
-    def __init__(self, binding: str, bindings: GssChannelBindings | None) -> None:
-        self.binding = binding
-        self.bindings = None if binding == "none" else bindings
-        self.context: Any = None
+    def __init__(self, mechanism: str, binding: str, bindings: GssChannelBindings | None) -> None:
+        self.mechanism = mechanism
         self.claimed = ""
-        self.inner: Watched | None = None
+        self.refused = False
+        self.context = self._accept()
+        self._bindings = bindings
+        self._required = bindings is not None and binding == "required"
 
-    def step(self, token: bytes, make: Callable[[], Any] | None = None) -> bytes | None:
+    def _accept(self) -> Any:
+        if self.mechanism != "credssp":
+            return spnego.server(protocol=self.mechanism)
+        inner = Inner(self, spnego.server(protocol="negotiate"))
+        return spnego.server(protocol="credssp", credssp_negotiate_context=inner)
+
+    def step(self, token: bytes) -> bytes | None:
         """Take a token and return the next.
 
         Raises:
-            BadBindings: The channel is another one.
+            BadBindings: There are none, and must be.
+            SpnegoError: The token is not right; libraries below raise others.
         """
-        if self.context is None and make:
-            self.context = make()
-        bindings = self.bindings
+        bindings = self._bindings
         if said := ntlm.authenticate(token):
             self.claimed = said.user
             if not said.bound:
                 bindings = None
-                if self.required:
+                if self._required:
                     raise BadBindings
         answer: bytes | None = self.context.step(token, channel_bindings=bindings)
         return answer
-
-    @property
-    def required(self) -> bool:
-        """Whether there is a channel to bind to, and it must be."""
-        return self.bindings is not None and self.binding == "required"
 
     @property
     def complete(self) -> bool:
@@ -64,45 +73,43 @@ class Watched:
         """Who has."""
         return str(self.context.client_principal or "")
 
-    def bound(self, mechanism: str) -> bool:
-        """Return whether channel bindings are as they must be; NTLM's were checked before."""
-        if not self.required or mechanism == "credssp":
+    @property
+    def negotiated(self) -> str:
+        """By which mechanism in the end: kerberos or ntlm."""
+        return str(self.context.negotiated_protocol)
+
+    @property
+    def bound(self) -> bool:
+        """Whether channel bindings are as they must be; NTLM's were checked before."""
+        if not self._required or self.mechanism == "credssp" or self.negotiated == "ntlm":
             return True
-        if self.context.negotiated_protocol == "ntlm":
-            return True
-        return bool(int(_flags(self.context)) & CHANNEL_BOUND)
+        return bool(_flags(self.context) & CHANNEL_BOUND)
 
 
 def _flags(context: Any) -> int:
-    inner = getattr(context, "_context", None)
-    return (
-        int(inner.actual_flags)
-        if inner is not None and hasattr(inner, "actual_flags")
-        else (_flags(inner) if inner is not None else 0)
-    )
+    """Return the flags of the GSSAPI context that is somewhere inside."""
+    while not hasattr(context, "actual_flags"):
+        context = context._context
+    return int(context.actual_flags)
 
 
 class Inner:
-    """The context inside CredSSP's: the same, watched."""
+    """The acceptor inside CredSSP's, whose refusals that one keeps to itself."""
 
     def __init__(self, outer: Watched, context: Any) -> None:
         self._outer = outer
         self._context = context
 
     def step(self, token: bytes) -> bytes | None:
-        """Take a token, and note who it is from."""
+        """Take a token; note who it is from, and whether it is refused."""
         if said := ntlm.authenticate(token):
             self._outer.claimed = said.user
-        answer: bytes | None = self._context.step(token)
+        try:
+            answer: bytes | None = self._context.step(token)
+        except Exception:
+            self._outer.refused = True
+            raise
         return answer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
-
-
-def accept_context(mechanism: str, watched: Watched) -> Any:
-    """Make the acceptor of a mechanism."""
-    if mechanism == "credssp":
-        inner = Inner(watched, spnego.server(protocol="negotiate"))
-        return spnego.server(protocol="credssp", credssp_negotiate_context=inner)
-    return spnego.server(protocol=mechanism)

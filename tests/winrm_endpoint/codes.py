@@ -14,16 +14,17 @@ class Code(IntEnum):
     BROKEN_PIPE = 109
     ABORTED = 995
     NO_SUCH_FILE = 2147942402
-    NOT_A_FOLDER = 2147942667
     BAD_PARAMETER = 2147942487
-    SCHEMA = 2150858752
-    BAD_RESOURCE = 2150858778
+    NOT_A_FOLDER = 2147942667
+    NO_SUCH_ACTION = 2150858771
+    TOO_LARGE = 2150858790
     TIMED_OUT = 2150858793
-    NO_SUCH_ACTION = 2150858817
+    BAD_RESOURCE = 2150858811
+    SCHEMA = 2150858817
     NO_SHELL = 2150858843
+    ENVELOPE_TOO_SMALL = 2150858878
     TOO_MANY_SHELLS = 2150859173
     TOO_MANY_OPERATIONS = 2150859174
-    ENVELOPE_TOO_SMALL = 2150858782
 
 
 class Words(NamedTuple):
@@ -77,6 +78,7 @@ _WORDS: Mapping[int, Words] = {
         "w:InvalidSelectors",
         f"{_SHELL} failed because the shell was not found on the server.",
     ),
+    Code.TOO_LARGE: Words("Sender", "w:EncodingLimit", f"{_PROCESS} The envelope is too large."),
     Code.TOO_MANY_SHELLS: Words(
         "Sender", "w:QuotaLimit", f"{_QUOTA} shells for this user has been exceeded."
     ),

@@ -16,15 +16,28 @@ from typing import IO
 READ = 32 * 1024
 HELD = 1024 * 1024
 """So much output waits for a Receive; then the command waits."""
+CONTROL_C = -1073741510
+"""STATUS_CONTROL_C_EXIT, as a host says it: signed."""
 
 
 class Command:
-    """One process, and all that it begins."""
+    """One process, and all that it begins.
 
-    def __init__(self, line: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+    Exit codes have 32 bits on Windows and 8 here: a program that wants another one writes
+    it into the file that the variable WINRM_EXIT_CODE names.
+    """
+
+    def __init__(
+        self,
+        line: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        code: Path,
+    ) -> None:
+        self._code = code
         self._process = subprocess.Popen(
             list(line),
-            env=dict(environment),
+            env={**environment, "WINRM_EXIT_CODE": str(code)},
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -69,9 +82,16 @@ class Command:
             return True
         status = os.waitid(os.P_PIDFD, watched, os.WEXITED | os.WNOWAIT)
         with self._news:
-            self.exit = 0 if status is None else _code(status)
+            self.exit = self._exit(status)
             self._news.notify_all()
         return False
+
+    def _exit(self, status: os.waitid_result | None) -> int:
+        with suppress(FileNotFoundError):
+            return int(self._code.read_text())
+        if status is None or status.si_code == os.CLD_EXITED:
+            return status.si_status if status else 0
+        return CONTROL_C if status.si_status == signal.SIGINT else 1
 
     def _has_room(self) -> bool:
         return self.ended or sum(len(data) for _, data in self._chunks) < HELD
@@ -156,6 +176,7 @@ class Command:
         with self._input:
             for name in self._pipes:
                 self._close(name)
+        self._code.unlink(missing_ok=True)
 
     def _close(self, name: str) -> None:
         if self._pipes[name] >= 0:
@@ -169,8 +190,3 @@ def _pipe(pipe: IO[bytes]) -> int:
     pipe.close()
     os.set_blocking(fd, False)
     return fd
-
-
-def _code(status: os.waitid_result) -> int:
-    """Return an exit code as Windows has them: 32 bits, of which we can give eight."""
-    return status.si_status if status.si_code == os.CLD_EXITED else 0x40010004 + 0

@@ -127,15 +127,20 @@ class Connection(BaseHTTPRequestHandler):
     def _read(self, body: bytes, protocol: str | None) -> Request:
         if not protocol and not self.endpoint.site.plain:
             raise WsmanFault(Code.ACCESS_DENIED, NO_PLAIN)
+        if len(body) > self.endpoint.settings.max_envelope:
+            raise WsmanFault(Code.TOO_LARGE)
         return soap.read(body)
 
     def _act(self, identity: Identity, request: Request, protocol: str | None) -> None:
         self.endpoint.ledger.asked(
-            self.number,
-            request.name,
-            identity.user,
-            identity.mechanism,
-            protocol or "",
+            {
+                "connection": self.number,
+                "action": request.name,
+                "user": identity.user,
+                "mechanism": identity.mechanism,
+                "negotiated": identity.negotiated,
+                "sealed": protocol,
+            },
         )
         fault = self.endpoint.faults.take(request.name)
         if not fault or not go_wrong(self, fault):

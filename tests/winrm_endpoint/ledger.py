@@ -16,6 +16,7 @@ class Ledger:
         self._open: set[int] = set()
         self._logins: dict[str, Counter[str]] = defaultdict(Counter)
         self._mechanisms: Counter[str] = Counter()
+        self._negotiated: Counter[str] = Counter()
         self._exchanges: list[dict[str, Any]] = []
 
     def connected(self) -> int:
@@ -43,18 +44,15 @@ class Ledger:
             if accepted:
                 self._mechanisms[mechanism] += 1
 
-    def asked(self, connection: int, action: str, user: str, mechanism: str, sealed: str) -> None:
+    def negotiated(self, mechanism: str) -> None:
+        """Note what a negotiation came to."""
+        with self._lock:
+            self._negotiated[mechanism] += 1
+
+    def asked(self, exchange: dict[str, Any]) -> None:
         """Note a request for an action by somebody who has logged in."""
         with self._lock:
-            self._exchanges.append(
-                {
-                    "connection": connection,
-                    "action": action,
-                    "user": user,
-                    "mechanism": mechanism,
-                    "sealed": sealed,
-                },
-            )
+            self._exchanges.append(exchange)
 
     def status(self) -> dict[str, Any]:
         """Return all of it."""
@@ -69,6 +67,7 @@ class Ledger:
                     for user, seen in self._logins.items()
                 },
                 "mechanisms": dict(self._mechanisms),
+                "negotiated": dict(self._negotiated),
                 "actions": [seen["action"] for seen in self._exchanges],
                 "exchanges": list(self._exchanges),
             }

@@ -13,7 +13,7 @@ from cryptography import x509
 from spnego.channel_bindings import GssChannelBindings
 
 from winrm_endpoint import ntlm
-from winrm_endpoint.acceptors import Watched, accept_context
+from winrm_endpoint.acceptors import Watched, begins
 from winrm_endpoint.digest import Nonces
 from winrm_endpoint.ledger import Ledger
 from winrm_endpoint.settings import Settings
@@ -31,10 +31,17 @@ UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Somebody who has logged in; ``context`` seals, where the mechanism can."""
+    """Somebody who has logged in.
+
+    Attributes:
+        mechanism: How, as the Authorization named it.
+        negotiated: What it came to: ``kerberos`` or ``ntlm`` where that was negotiated.
+        context: What seals, where the mechanism can.
+    """
 
     user: str
     mechanism: str
+    negotiated: str = ""
     context: Any = None
 
 
@@ -76,7 +83,6 @@ class Login:
     def __init__(self, site: Site, certificate: bytes | None) -> None:
         self._site = site
         self._certificate = certificate
-        self._scheme = ""
         self._context: Watched | None = None
         self.identity: Identity | None = None
         self._known: set[tuple[str, str]] = set()
@@ -155,32 +161,45 @@ class Login:
 
     def _negotiated(self, scheme: str, said: str) -> Outcome:
         name = scheme.lower()
-        if self._context is None or name != self._scheme or self.identity:
-            self.identity = None
-            self._scheme = name
-            self._context = Watched(self._site.settings.channel_binding, self._site.bindings)
-        context = self._context
         try:
             token = base64.b64decode(said, validate=True)
-            answer = context.step(token, lambda: accept_context(name, context))
+        except binascii.Error:
+            return self._refused()
+        if begins(token):
+            settings = self._site.settings
+            self.forget()
+            self._context = Watched(name, settings.channel_binding, self._site.bindings)
+        if not (context := self._context) or context.mechanism != name:
+            return self._refused()
+        try:
+            answer = context.step(token)
         except Exception:  # noqa: BLE001 - whatever an acceptor does not like is no login
-            return self._failed(context, name)
-        if not context.complete:
-            return Outcome(challenges=[f"{scheme} {base64.b64encode(answer or b'').decode()}"])
-        return self._finished(context, scheme, answer)
+            return self._failed(context)
+        if context.complete:
+            return self._finished(context, scheme, answer)
+        challenge = f"{scheme} {base64.b64encode(answer or b'').decode()}"
+        if context.refused:
+            self._failed(context)
+        return Outcome(challenges=[challenge])
 
-    def _failed(self, context: Watched, name: str) -> Outcome:
-        self._context = None
-        self._count(context.claimed, name, accepted=False)
+    def _failed(self, context: Watched) -> Outcome:
+        self.forget()
+        self._count(context.claimed, context.mechanism, accepted=False)
         return self._refused()
 
     def _finished(self, context: Watched, scheme: str, answer: bytes | None) -> Outcome:
-        name = scheme.lower()
         user = self._user(context.principal)
-        if user is None or not context.bound(name):
-            return self._failed(context, name)
-        self._count(user, name, accepted=True)
-        self.identity = Identity(user=user, mechanism=name, context=context.context)
+        if user is None or not context.bound:
+            context.claimed = user or context.principal
+            return self._failed(context)
+        self._count(user, context.mechanism, accepted=True)
+        self._site.ledger.negotiated(context.negotiated)
+        self.identity = Identity(
+            user=user,
+            mechanism=context.mechanism,
+            negotiated=context.negotiated,
+            context=context.context,
+        )
         more = [f"{scheme} {base64.b64encode(answer).decode()}"] if answer else []
         return self._passed(self.identity, *more)
 

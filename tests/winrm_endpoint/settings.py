@@ -43,7 +43,6 @@ class Settings:
     operations_per_user: int = 1500
     max_envelope: int = 512_000
     idle_timeout: float = 7200.0
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, line: str) -> Settings:

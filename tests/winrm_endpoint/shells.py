@@ -105,12 +105,10 @@ class Shells:
         return _created(shell, said.findtext("rsp:Name", "", soap.NAMES) or "")
 
     def _environment(self, codepage: str) -> dict[str, str]:
-        settings = self._settings
-        base = {**os.environ, **settings.environment}
+        base = {name: value for name, value in os.environ.items() if name != "NTLM_USER_FILE"}
         path = base.get("PATH", os.defpath)
-        if settings.programs:
-            path = f"{settings.programs}:{path}"
-        base.pop("NTLM_USER_FILE", None)
+        if self._settings.programs:
+            path = f"{self._settings.programs}:{path}"
         return {**base, "PATH": path, "SystemRoot": r"C:\Windows", "WINRS_CODEPAGE": codepage}
 
     def _keep(self, shell: Shell) -> None:
@@ -151,8 +149,16 @@ class Shells:
         with self._lock:
             self._count_operations(user)
             self._seen.append({"shell": shell.id, "line": " ".join(words), "skip": skip})
-            shell.commands[key] = _begin(line, shell)
+            shell.commands[key] = self._begin(line, shell)
         return f"<rsp:CommandResponse><rsp:CommandId>{key}</rsp:CommandId></rsp:CommandResponse>"
+
+    def _begin(self, line: list[str], shell: Shell) -> Command:
+        code = self._settings.folder / f"exit-{uuid.uuid4().hex}"
+        try:
+            return Command(line, shell.environment, shell.folder, code)
+        except (FileNotFoundError, NotADirectoryError) as exc:
+            found = shell.folder.is_dir()
+            raise WsmanFault(Code.NO_SUCH_FILE if found else Code.NOT_A_FOLDER) from exc
 
     def _count_operations(self, user: str) -> None:
         mine = [shell for shell in self._shells.values() if shell.user == user]
@@ -252,14 +258,6 @@ def _running(shell: Shell, key: str) -> Command:
     if not (command := shell.commands.get(key)):
         raise WsmanFault(Code.BAD_PARAMETER)
     return command
-
-
-def _begin(line: list[str], shell: Shell) -> Command:
-    try:
-        return Command(line, shell.environment, shell.folder)
-    except (FileNotFoundError, NotADirectoryError) as exc:
-        missing = not shell.folder.is_dir()
-        raise WsmanFault(Code.NOT_A_FOLDER if missing else Code.NO_SUCH_FILE) from exc
 
 
 def _end(shell: Shell) -> None:
