@@ -84,6 +84,7 @@ class Connection:
 
         Raises:
             ConnectionBroken: The connection went; the request may have arrived.
+            HostFailure: The host refuses our certificate.
         """
         if self._http is None or self._http.sock is None:
             msg = f"the connection was closed ({self._endpoint.authority})"
@@ -101,7 +102,10 @@ class Connection:
             )
         except (OSError, http.client.HTTPException) as exc:
             self.close()
-            raise ConnectionBroken(went(exc, self._endpoint), sent=True) from exc
+            failure = went(exc, self._endpoint)
+            if failure.reason is ReasonKind.AUTHENTICATION:
+                raise failure from exc  # TLS 1.3 says only now that our certificate is refused.
+            raise ConnectionBroken(failure, sent=True) from exc
         except AnswerRefused:
             self.close()
             raise
