@@ -101,8 +101,8 @@ class Connection:
                 body=_body(response),
             )
         except (OSError, http.client.HTTPException) as exc:
+            failure = went(_last_words(self._http.sock) or exc, self._endpoint)
             self.close()
-            failure = went(exc, self._endpoint)
             if failure.reason is ReasonKind.AUTHENTICATION:
                 raise failure from exc  # TLS 1.3 says only now that our certificate is refused.
             raise ConnectionBroken(failure, sent=True) from exc
@@ -191,6 +191,22 @@ def _is_quiet(sock: socket.socket) -> bool:
     finally:
         sock.settimeout(patience)
     return False
+
+
+def _last_words(sock: socket.socket | None) -> ssl.SSLError | None:
+    """Return why a host ended TLS, if it said so before we could not send any more."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return None
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except (ssl.SSLWantReadError, ssl.SSLEOFError):
+        return None
+    except ssl.SSLError as exc:
+        return exc
+    except (OSError, ValueError):
+        return None
+    return None
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
