@@ -8,6 +8,7 @@ import base64
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from spnego import ContextReq
@@ -523,7 +524,11 @@ except krb5.Krb5Error:
 """
     said = subprocess.run(
         [sys.executable, "-c", program],
-        env={**lab.kdc.environment, "PYTHONPATH": "tests", "PATH": "/usr/bin:/bin"},
+        env={
+            **lab.kdc.environment,
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+            "PATH": "/usr/bin:/bin",
+        },
         check=True,
         capture_output=True,
         text=True,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self, cast
 
@@ -51,22 +53,28 @@ def soap_over(wire: Wire) -> Protocol:
 class Relay:
     """Stands between a client and a host on loopback, and keeps every byte."""
 
-    def __init__(self, port: int) -> None:
-        self._to = ("127.0.0.1", port)
+    def __init__(self, port: int, address: str = "127.0.0.1") -> None:
+        self._to = port
         self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
         self._bytes = bytearray()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._begin(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for held in (self._listener, *self._open):
+        self._listener.shutdown(socket.SHUT_RDWR)
+        for held in self._open:
             with suppress(OSError):
                 held.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for held in (self._listener, *self._open):
             held.close()
 
     @property
@@ -75,14 +83,30 @@ class Relay:
         with self._lock:
             return bytes(self._bytes)
 
+    def _begin(self, work: Callable[..., None], *given: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=given, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(self._to)
-                self._open += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                self._open.append(near)
+                if (port := self._asked(near)) is None:
+                    continue
+                far = socket.create_connection(("127.0.0.1", port))
+                self._open.append(far)
+                self._answered(near)
+                self._begin(self._pass, near, far)
+                self._begin(self._pass, far, near)
+
+    def _asked(self, near: socket.socket) -> int | None:
+        """Return where a client is to be connected to."""
+        return self._to
+
+    def _answered(self, near: socket.socket) -> None:
+        """Tell a client that it is."""
 
     def _pass(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
@@ -91,3 +115,27 @@ class Relay:
                     self._bytes += data
                 other.sendall(data)
             other.shutdown(socket.SHUT_WR)
+
+
+class Proxy(Relay):
+    """An HTTP proxy that tunnels for those who have its password; ``asked`` says where to."""
+
+    def __init__(self, user: str, password: str) -> None:
+        super().__init__(0)
+        self._right = base64.b64encode(f"{user}:{password}".encode())
+        self.asked: list[str] = []
+
+    def _asked(self, near: socket.socket) -> int | None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += near.recv(4096)
+        if self._right not in head:
+            near.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            near.shutdown(socket.SHUT_WR)
+            return None
+        line = head.split(b"\r\n")[0].decode()
+        self.asked.append(line.rpartition(" ")[0])
+        return int(self.asked[-1].rpartition(":")[2])
+
+    def _answered(self, near: socket.socket) -> None:
+        near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -93,13 +93,13 @@ class Connection:
             )
         try:
             self._http.request("POST", self._http.target, body, {**_COMMON, **headers})
-            response = self._http.getresponse()
-            answer = Answer(
-                status=response.status,
-                phrase=response.reason,
-                headers=response.headers,
-                body=_body(response),
-            )
+            with self._http.getresponse() as response:
+                answer = Answer(
+                    status=response.status,
+                    phrase=response.reason,
+                    headers=response.headers,
+                    body=_body(response),
+                )
         except (OSError, http.client.HTTPException) as exc:
             failure = went(_last_words(self._http.sock) or exc, self._endpoint)
             self.close()
