@@ -84,6 +84,7 @@ class Connection:
 
         Raises:
             ConnectionBroken: The connection went; the request may have arrived.
+            HostFailure: The host refuses our certificate.
         """
         if self._http is None or self._http.sock is None:
             msg = f"the connection was closed ({self._endpoint.authority})"
@@ -92,16 +93,19 @@ class Connection:
             )
         try:
             self._http.request("POST", self._http.target, body, {**_COMMON, **headers})
-            response = self._http.getresponse()
-            answer = Answer(
-                status=response.status,
-                phrase=response.reason,
-                headers=response.headers,
-                body=_body(response),
-            )
+            with self._http.getresponse() as response:
+                answer = Answer(
+                    status=response.status,
+                    phrase=response.reason,
+                    headers=response.headers,
+                    body=_body(response),
+                )
         except (OSError, http.client.HTTPException) as exc:
+            failure = went(_last_words(self._http.sock) or exc, self._endpoint)
             self.close()
-            raise ConnectionBroken(went(exc, self._endpoint), sent=True) from exc
+            if failure.reason is ReasonKind.AUTHENTICATION:
+                raise failure from exc  # TLS 1.3 says only now that our certificate is refused.
+            raise ConnectionBroken(failure, sent=True) from exc
         except AnswerRefused:
             self.close()
             raise
@@ -187,6 +191,22 @@ def _is_quiet(sock: socket.socket) -> bool:
     finally:
         sock.settimeout(patience)
     return False
+
+
+def _last_words(sock: socket.socket | None) -> ssl.SSLError | None:
+    """Return why a host ended TLS, if it said so before we could not send any more."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return None
+    sock.settimeout(0)
+    try:
+        sock.recv(1)
+    except (ssl.SSLWantReadError, ssl.SSLEOFError):
+        return None
+    except ssl.SSLError as exc:
+        return exc
+    except (OSError, ValueError):
+        return None
+    return None
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:

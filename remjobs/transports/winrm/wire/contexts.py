@@ -26,6 +26,7 @@ from remjobs.transports.winrm.wire.tls import binding_of
 __all__ = ["Contexts"]
 
 _NO_TICKETS: Final = "MEMORY:remjobs-without-tickets"
+_PROTOCOLS: Final = {Authentication.NTLM: "ntlm", Authentication.KERBEROS: "kerberos"}
 _MIN_CREDSSP: Final = 5
 """The first version that binds the login to TLS as it should (CVE-2018-0886)."""
 
@@ -39,11 +40,26 @@ class Contexts:
         self._endpoint = endpoint
         self._login = login
         self._tickets = Tickets(login)
+        self._credentials: list[Credential] = []
 
     @property
     def principal(self) -> str:
         """The host's service principal, without its realm."""
         return f"{self._login.service}/{self._endpoint.name}"
+
+    def prepare(self) -> None:
+        """Get what we log in with; a KDC may be asked, and may take its time.
+
+        Raises:
+            LoginRefused: The KDC refuses the password.
+            HostFailure: There is nothing to log in with.
+        """
+        if self._mechanism is Authentication.NTLM:
+            self._credentials = [self._password()]
+        elif self._mechanism is Authentication.KERBEROS:
+            self._credentials = [self._ticket()]
+        else:
+            self._credentials = self._either()
 
     def new(self, certificate: bytes | None) -> ContextProxy:
         """Return a context that has said nothing yet.
@@ -52,20 +68,17 @@ class Contexts:
             certificate: The host's (DER), which the login is tied to.
 
         Raises:
-            HostFailure: There is nothing to log in with.
             SpnegoError: It cannot be made.
         """
         said = self._said(certificate)
         if self._mechanism is Authentication.CREDSSP:
             return self._credssp(said)
-        if self._mechanism is Authentication.NTLM:
-            return spnego.client([self._password()], protocol="ntlm", **said)
-        if self._mechanism is Authentication.KERBEROS:
-            return spnego.client([self._ticket()], protocol="kerberos", **said)
-        return spnego.client(self._either(), protocol="negotiate", **said)
+        protocol = _PROTOCOLS.get(self._mechanism, "negotiate")
+        return spnego.client(self._credentials, protocol=protocol, **said)
 
     def close(self) -> None:
-        """Destroy tickets that were had for this."""
+        """Forget passwords, and destroy tickets that were had for this."""
+        self._credentials = []
         self._tickets.close()
 
     def _said(self, certificate: bytes | None) -> dict[str, Any]:
@@ -85,10 +98,9 @@ class Contexts:
 
     def _credssp(self, said: dict[str, Any]) -> ContextProxy:
         """Return one whose inner login is tied to the TLS around both, too."""
-        credentials = self._either()
-        inner = spnego.client(credentials, protocol="negotiate", **said)
+        inner = spnego.client(self._credentials, protocol="negotiate", **said)
         return spnego.client(
-            credentials,
+            self._credentials,
             protocol="credssp",
             credssp_negotiate_context=inner,
             credssp_min_protocol=_MIN_CREDSSP,

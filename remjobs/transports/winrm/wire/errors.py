@@ -19,7 +19,7 @@ __all__ = ["AnswerRefused", "ConnectionBroken", "LoginRefused", "not_reached", "
 _NAMES: Final = frozenset({62, 64})
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH (openssl-verify(1))."""
 _TIMES: Final = {9: "is not valid yet", 10: "has expired"}
-_OF_OURS: Final = ("certificate required", "bad certificate", "unknown ca", "certificate unknown")
+_OF_OURS: Final = ("alert bad certificate", "alert certificate", "alert unknown ca")
 """How a host refuses a client's certificate, or the lack of one (RFC 8446, section 6.2)."""
 
 _TUNNEL: Final = "Tunnel connection failed: "
@@ -101,8 +101,9 @@ def _not_trusted(exc: ssl.SSLCertVerificationError, endpoint: Endpoint) -> HostF
 
 def _no_tls(exc: ssl.SSLError, endpoint: Endpoint) -> HostFailure:
     words = (exc.reason or "the connection was closed").replace("_", " ").lower()
-    if any(refused in words for refused in _OF_OURS):
-        msg = f"the host refuses our certificate: {words} ({endpoint.authority})"
+    if any(alert in words for alert in _OF_OURS):
+        refused = "wants a client certificate" if "required" in words else "refuses our certificate"
+        msg = f"the host {refused}: {words} ({endpoint.authority})"
         return HostFailure(ReasonKind.AUTHENTICATION, msg, stage=Stage.AUTHENTICATION)
     remedy = "is this port for https?" if "wrong version" in words else ""
     msg = f"TLS failed: {words} ({endpoint.authority})"

@@ -83,6 +83,7 @@ class Negotiating:
     def enter(self, connection: Connection) -> None:
         """Agree on a context."""
         self._context = None
+        self._contexts.prepare()
         answer = None
         for scheme in self._schemes:
             if not connection.is_open:

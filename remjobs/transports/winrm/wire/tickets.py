@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ _NO_KDC: Final = frozenset({-1765328230, -1765328228, -1765328164})
 _NO_TICKET: Final = frozenset({-1765328189, -1765328243, -1765328188})
 """KRB5_FCC_NOFILE, KRB5_CC_NOTFOUND, KRB5_FCC_PERM."""
 
+_SPARE: Final = 300.0
+"""Seconds: a ticket that ends so soon is not begun with."""
 _OF_PASSWORD: Final = frozenset({_PREAUTH_FAILED, _BAD_INTEGRITY})
 _OF_USER: Final = _OF_PASSWORD | {_REVOKED, _PASSWORD_EXPIRED}
 
@@ -44,6 +47,7 @@ class Tickets:
         """Ask nobody yet."""
         self._login = login
         self._own: tuple[Any, Any] | None = None
+        self._until = 0.0
 
     def cache(self) -> str:
         """Return the cache's name, with a ticket in it: by password if there is one.
@@ -54,16 +58,19 @@ class Tickets:
         """
         if self._login.secret is None:
             return self._callers()
+        if self._own is not None and self._until - time.time() < _SPARE:
+            self.close()
         if self._own is None:
-            self._own = self._obtained()
+            self._own, self._until = self._obtained()
         return _name(*self._own)
 
     def close(self) -> None:
         """Destroy tickets of our own: one in memory lives as long as the process does."""
+        if self._own is None:
+            return
         import krb5  # noqa: PLC0415 - an extra, and slow to load
 
-        if self._own is not None:
-            krb5.cc_destroy(*self._own)
+        krb5.cc_destroy(*self._own)
         self._own = None
 
     def _callers(self) -> str:
@@ -77,8 +84,8 @@ class Tickets:
             raise _failure(why, "`kinit`, or name a credential")
         return name
 
-    def _obtained(self) -> tuple[Any, Any]:
-        """Get a ticket as kinit does, into memory."""
+    def _obtained(self) -> tuple[tuple[Any, Any], float]:
+        """Get a ticket as kinit does, into memory; return its cache and its end."""
         import krb5  # noqa: PLC0415 - an extra, and slow to load
 
         user, password = password_of(self._login)
@@ -95,7 +102,7 @@ class Tickets:
             krb5.cc_store_cred(context, cache, got)
         except krb5.Krb5Error as exc:
             raise kerberos_failure(exc, self._login) from exc
-        return context, cache
+        return (context, cache), float(got.times.endtime)
 
 
 def code_of(exc: BaseException) -> int | None:
