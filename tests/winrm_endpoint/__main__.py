@@ -11,7 +11,7 @@ from typing import Any
 
 from winrm_endpoint import ntlm
 from winrm_endpoint.endpoint import Endpoint
-from winrm_endpoint.faults import Fault
+from winrm_endpoint.faults import KINDS, Fault
 from winrm_endpoint.server import Listener
 from winrm_endpoint.settings import Settings
 
@@ -44,6 +44,8 @@ def _obey(endpoint: Endpoint, order: dict[str, Any]) -> dict[str, Any]:
     match order.pop("do"):
         case "status":
             return endpoint.status()
+        case "fault" if order["kind"] not in KINDS:
+            return {"error": f"no such fault: {order['kind']}"}
         case "fault":
             endpoint.faults.add(Fault(**order))
         case "clear":
