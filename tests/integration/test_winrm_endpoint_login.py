@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -212,6 +213,24 @@ def test_bad_server_certificates(tmp_path, kind, why):
         assert hashlib.sha256(der).hexdigest() == host.fingerprint
 
 
+def test_old_tls_is_refused_by_clients(tmp_path):
+    """A host that speaks nothing newer than TLS 1.1 is none for clients of today."""
+    with WinRmEndpoint(tmp_path / "host", scheme="https", tls="1.1") as host:
+        with pytest.raises(
+            requests.exceptions.SSLError, match=r"PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL"
+        ):
+            post(host)
+        old = ssl.create_default_context(cafile=host.ca_file)
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.minimum_version = ssl.TLSVersion.TLSv1_1
+        with (
+            socket.create_connection(("127.0.0.1", host.port)) as plain,
+            old.wrap_socket(plain, server_hostname="localhost") as shaken,
+        ):
+            assert shaken.version() == "TLSv1.1"
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     ("mechanisms", "sealed"),
@@ -249,6 +268,22 @@ def test_kerberos_by_a_ticket_cache(tmp_path, kdc, monkeypatch):
         monkeypatch.setenv("KRB5CCNAME", good)
         assert run_pypsrp(host, "kerberos", HELLO, sent=b"in", **implicit) == SAID
         assert host.status()["logins"] == {"alice": {"tried": 1, "accepted": 1, "refused": 0}}
+
+
+def test_delegation_is_seen(tmp_path, kdc, monkeypatch):
+    """Whether a client hands over its ticket is known at the host."""
+    monkeypatch.setenv("KRB5CCNAME", kdc.ticket("alice", PASSWORD, tmp_path / "cache", "-f"))
+    with WinRmEndpoint(tmp_path / "host", kdc=kdc, mechanisms=["kerberos"]) as host:
+        for delegate in (False, True):
+            run_pypsrp(
+                host,
+                "kerberos",
+                "true",
+                user=None,
+                password=None,
+                negotiate_delegate=delegate,
+            )
+            assert host.status()["exchanges"][-1]["delegated"] is delegate
 
 
 def test_kerberos_for_another_service_is_refused(tmp_path, kdc):

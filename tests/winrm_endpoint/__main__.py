@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ def main() -> None:
     os.environ.update(NTLM_USER_FILE=str(users), LM_COMPAT_LEVEL="5")
     endpoint = Endpoint(settings)
     listener = Listener(endpoint)
+    # pyspnego warns of logins that are refused, which is what it is here for.
+    logging.disable()
     listener.start()
     _say({"port": listener.server_address[1]})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
