@@ -305,6 +305,18 @@ def test_a_hundred_clients_are_served_at_once(tmp_path):
         assert host.status()["shells"] == 0
 
 
+def test_it_comes_back_where_it_was(tmp_path):
+    """An endpoint that was stopped listens on the same port when it is started again."""
+    host = WinRmEndpoint(tmp_path / "host", address="::1")
+    with host:
+        run_pywinrm(host, "ntlm", "true")
+        port = host.port
+    with host:
+        assert run_pywinrm(host, "ntlm", "echo again").output == b"again\n"
+        assert host.port == port
+        assert host.status()["connections"] == 1
+
+
 STARTER = """
 import os, sys
 from pathlib import Path
