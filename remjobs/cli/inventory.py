@@ -14,7 +14,7 @@ from remjobs.cli.options import Json
 from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
-from remjobs.cli.target_options import Exclude, Inventory, InventoryScript, targets_of
+from remjobs.cli.target_options import Exclude, Inventory, InventoryScript, build_targets
 from remjobs.model.inventory import GroupLine, HostDetails, HostLine, InventoryRequest
 from remjobs.model.ranges import fold
 from remjobs.model.wire import dumps
@@ -93,7 +93,7 @@ def _request(
     inventory: list[str] | None,
     scripts: list[str] | None,
 ) -> InventoryRequest:
-    targets = targets_of(include, exclude, inventory, scripts)
+    targets = build_targets(include, exclude, inventory, scripts)
     assert targets is not None  # noqa: S101 - something is included
     return InventoryRequest(targets=targets, caller=read_caller())
 
