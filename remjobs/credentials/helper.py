@@ -13,6 +13,7 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -204,6 +205,26 @@ def _probe(request: Request) -> str:
     return _name(backend)
 
 
+def _is_locked(_request: Request) -> bool:
+    """Look whether the Secret Service is locked, without asking anybody to unlock it.
+
+    Of other keyrings that cannot be seen: they count as locked.
+    """
+    if not any(
+        kind.__module__.endswith(".SecretService") for kind in _kinds(keyring.get_keyring())
+    ):
+        return True
+    import secretstorage  # noqa: PLC0415 - keyring has it where there is a Secret Service
+
+    with closing(secretstorage.dbus_init()) as connection:
+        return bool(secretstorage.get_default_collection(connection).is_locked())
+
+
+def _kinds(chosen: KeyringBackend) -> list[type]:
+    members = chosen.backends if isinstance(chosen, chainer.ChainerBackend) else [chosen]
+    return [type(member) for member in cast(Sequence[KeyringBackend], members)]
+
+
 def _create(request: Request) -> str:
     key = EncryptedFile(Path(request["file"])).create(request["passphrase"])
     return base64.b64encode(key).decode("ascii")
@@ -224,6 +245,7 @@ _VERBS: Final[Mapping[str, Callable[[Request], Any]]] = {
     "remove": _remove,
     "list": _list,
     "probe": _probe,
+    "is-locked": _is_locked,
     "create": _create,
     "unlock": _unlock,
 }

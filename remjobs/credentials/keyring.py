@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from remjobs.model.secret import Secret
 __all__ = ["Keyring", "KeyringPlace"]
 
 _SECONDS: Final = 10.0
+_LOOK_EVERY: Final = 5.0
 _UNLOCKED_BY_HAND: Final = (
     "unlock it where you are logged in, or keep credentials in an encrypted file: "
     "`remjobs unlock --new`"
@@ -59,6 +61,8 @@ class KeyringPlace:
     """Its first line is the passphrase."""
     timeout: float = _SECONDS
     """Seconds for a keyring to answer."""
+    look_every: float = _LOOK_EVERY
+    """Seconds between two looks at a keyring that somebody waits for."""
 
 
 class Keyring:
@@ -70,6 +74,8 @@ class Keyring:
         self._key: Secret | None = None
         self._one_at_a_time = asyncio.Lock()
         self._unlocked = asyncio.Event()
+        self._one_looks = asyncio.Lock()
+        self._seen: dict[str | None, tuple[float, bool]] = {}
 
     async def get(self, name: str, caller: Caller) -> Credential:
         """Return a credential with its secret.
@@ -162,9 +168,34 @@ class Keyring:
         self._unlocked.clear()
         return KeyringInfo(backend=str(self._place.file), is_locked=True)
 
-    async def unlocked(self) -> None:
-        """Wait until somebody unlocks the file."""
-        await self._unlocked.wait()
+    async def unlocked(self, caller: Caller) -> None:
+        """Wait until somebody unlocks the file, or the system's keyring.
+
+        That one tells nobody: it is looked at now and then, once for all who wait.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._place.look_every):
+                    await self._unlocked.wait()
+                return
+            if not self._has_file and not await self._is_locked(caller):
+                return
+
+    async def _is_locked(self, caller: Caller) -> bool:
+        """Return whether the system's keyring is locked, as it was seen a moment ago."""
+        now, whose = asyncio.get_running_loop().time(), caller.dbus_session_bus_address
+        async with self._one_looks:
+            when, locked = self._seen.get(whose, (-inf, True))
+            if now - when > self._place.look_every / 2:
+                locked = await self._look(caller)
+                self._seen[whose] = asyncio.get_running_loop().time(), locked
+            return locked
+
+    async def _look(self, caller: Caller) -> bool:
+        try:
+            return bool(await self._helper({"verb": "is-locked"}, caller))
+        except KeyringTrouble:
+            return True
 
     def _opened(self, key: str) -> None:
         self._key = Secret(key)

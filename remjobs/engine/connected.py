@@ -30,10 +30,15 @@ def connected(host: Host, connection: Connection) -> Host:
 
 
 def with_defaults(host: Host, defaults: Connection) -> Host:
-    """Return the host with a user and SSH settings where it has none of its own."""
+    """Return the host with a user, credential and settings where it has none of its own."""
     own = {f.name: getattr(host.ssh, f.name) for f in fields(SshOptions)}
     ssh = replace(defaults.ssh, **{name: value for name, value in own.items() if value})
-    return replace(host, user=host.user or defaults.user, ssh=ssh)
+    return replace(
+        host,
+        user=host.user or defaults.user,
+        credential=host.credential or defaults.credential,
+        ssh=ssh,
+    )
 
 
 def _become(own: Become, asked: Become | None) -> Become:
