@@ -37,6 +37,9 @@ _INDEX: Final = "#names"
 """Where the names are listed: a keyring cannot be asked for them. No credential's name
 has such a sign in it."""
 _PROBE: Final = "#probe"
+_SECRETS: Final = ("secret", "passphrase", "key")
+"""What of a request no answer may repeat, as an error of a backend might."""
+_MASK: Final = "********"
 
 Request = Mapping[str, Any]
 
@@ -68,21 +71,26 @@ def answer(request: Request) -> dict[str, Any]:
     except WrongKey as exc:
         return _error("wrong", str(exc))
     except errors.KeyringLocked as exc:
-        return _error("locked", _said(exc))
+        return _error("locked", _said(exc, request))
     except errors.NoKeyringError:
         return _error("absent", "there is no keyring")
     except errors.KeyringError as exc:
-        return _error("trouble", _said(exc))
+        return _error("trouble", _said(exc, request))
     except Exception as exc:  # noqa: BLE001 - a backend may raise anything; we are its boundary
-        return _error("trouble", f"{type(exc).__name__}: {_said(exc)}")
+        return _error("trouble", f"{type(exc).__name__}: {_said(exc, request)}")
 
 
 def _error(kind: str, message: str) -> dict[str, Any]:
     return {"error": kind, "message": message}
 
 
-def _said(exc: Exception) -> str:
-    return " ".join(str(exc).split()) or type(exc).__name__
+def _said(exc: Exception, request: Request) -> str:
+    """Return the message, without the secret that the backend was given."""
+    said = str(exc)
+    for given in (request.get(field) for field in _SECRETS):
+        for form in (given, json.dumps(given)[1:-1], repr(given)[1:-1]) if given else ():
+            said = said.replace(form, _MASK)
+    return " ".join(said.split()) or type(exc).__name__
 
 
 def _backend(request: Request) -> KeyringBackend:
