@@ -27,6 +27,7 @@ from remjobs.model.credential import (
     KeyringInfo,
     check_credential_name,
 )
+from remjobs.model.host import check_user_name
 from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
 
@@ -100,6 +101,8 @@ class Keyring:
     async def set(self, info: CredentialInfo, secret: Secret, caller: Caller) -> CredentialInfo:
         """Keep a credential; one of the same name is replaced."""
         check_credential_name(info.name)
+        if info.user is not None:
+            check_user_name(info.user)
         async with self._one_at_a_time:
             await self._ask(
                 "set",
