@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from remjobs.credentials.credential import Credential
-from remjobs.errors import KeyringLocked, KeyringTrouble, NoSuchCredential
+from remjobs.errors import InsecureKeyring, KeyringLocked, KeyringTrouble, NoSuchCredential
 from remjobs.model.credential import (
     CredentialInfo,
     CredentialKind,
@@ -39,14 +39,20 @@ _UNLOCKED_BY_HAND: Final = (
     "unlock it where you are logged in, or keep credentials in an encrypted file: "
     "`remjobs unlock --new`"
 )
+_ANOTHER: Final = (
+    "name another with PYTHON_KEYRING_BACKEND or in keyringrc.cfg and start the controller anew, "
+    "or keep credentials in an encrypted file: `remjobs unlock --new`"
+)
 _ERRORS: Final[Mapping[str, Callable[[str], KeyringTrouble]]] = {
     "none": NoSuchCredential,
-    "locked": lambda said: KeyringLocked(f"the keyring is locked ({said}): {_UNLOCKED_BY_HAND}"),
+    "locked": lambda said: KeyringLocked(f"the keyring is locked ({said})", _UNLOCKED_BY_HAND),
     "absent": lambda said: KeyringTrouble(
-        f"{said} on this machine: `remjobs unlock --new` makes an encrypted file for credentials",
+        f"{said} on this machine",
+        "`remjobs unlock --new` makes an encrypted file for credentials",
     ),
-    "insecure": lambda said: KeyringTrouble(
-        f"{said}: choose another, make an encrypted file (`remjobs unlock --new`), "
+    "insecure": lambda said: InsecureKeyring(
+        said,
+        "choose another, make an encrypted file (`remjobs unlock --new`), "
         "or give --insecure-keyring",
     ),
     "wrong": KeyringTrouble,
@@ -229,8 +235,8 @@ class Keyring:
             asked = {"verb": "unlock", "key_file": str(self._place.key_file)}
             self._opened(await self._helper({**asked, "file": str(self._place.file)}, caller))
         if self._key is None:
-            msg = f"the credentials in {self._place.file} are locked: `remjobs unlock`"
-            raise KeyringLocked(msg)
+            msg = f"the credentials in {self._place.file} are locked"
+            raise KeyringLocked(msg, "`remjobs unlock`")
         return self._key
 
     async def _helper(self, request: Mapping[str, Any], caller: Caller) -> Any:
@@ -250,11 +256,8 @@ class Keyring:
             async with asyncio.timeout(self._place.timeout):
                 said, _ = await process.communicate(json.dumps(request).encode())
         except TimeoutError as exc:
-            msg = (
-                f"the keyring did not answer in {self._place.timeout:g} s: does its daemon hang? "
-                f"{_UNLOCKED_BY_HAND}"
-            )
-            raise KeyringTrouble(msg) from exc
+            msg = f"the keyring did not answer in {self._place.timeout:g} s: does its daemon hang?"
+            raise KeyringTrouble(msg, _UNLOCKED_BY_HAND) from exc
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
@@ -267,8 +270,8 @@ def _taken(said: bytes) -> Any:
     try:
         answer = json.loads(said)
     except ValueError as exc:
-        msg = "the keyring's helper broke off without an answer"
-        raise KeyringTrouble(msg) from exc
+        msg = "the keyring's backend ended our helper, without an answer"
+        raise KeyringTrouble(msg, _ANOTHER) from exc
     if "error" in answer:
         make = _ERRORS.get(answer["error"], _trouble)
         raise make(answer["message"])
@@ -276,7 +279,7 @@ def _taken(said: bytes) -> Any:
 
 
 def _trouble(said: str) -> KeyringTrouble:
-    return KeyringTrouble(f"the keyring cannot be used: {said}")
+    return KeyringTrouble(f"the keyring cannot be used: {said}", _ANOTHER)
 
 
 def _environment(caller: Caller) -> dict[str, str]:
