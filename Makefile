@@ -10,14 +10,14 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs
 PAGES := mkdocs.yml $(shell find docs inventories -type f -not -name '*.pyc') $(wildcard *.md)
 SOURCES := $(shell find remjobs -type f -not -name '*.pyc') pyproject.toml README.md LICENSE
 
-# What the tests need beside Python, as command:package.
+# What the tests need beside Python, as command:package or file:package.
 TOOLS := /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client ssh-agent:openssh-client \
          sudo:sudo shellcheck:shellcheck ip:iproute2 unshare:util-linux perl:perl \
          busybox:busybox mksh:mksh ksh93:ksh tcsh:tcsh fish:fish zsh:zsh doas:opendoas \
          chromium:chromium gnome-keyring-daemon:gnome-keyring dbus-daemon:dbus \
          /usr/sbin/krb5kdc:krb5-kdc /usr/sbin/kadmin.local:krb5-admin-server kinit:krb5-user \
          krb5-config:libkrb5-dev gcc:gcc python3-config:python3-dev oathtool:oathtool \
-         faketime:faketime
+         faketime:faketime /usr/lib/*/security/pam_oath.so:libpam-oath
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE :=
@@ -57,7 +57,7 @@ bench: tools $(STAMPS)/dev $(STAMPS)/installed ## Measure speed and size.
 # RUNLEVEL=1 keeps the packages from starting their services.
 tools:
 	@missing=; for pair in $(TOOLS); do \
-	    command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	    command -v "$${pair%%:*}" >/dev/null || ls $${pair%%:*} >/dev/null 2>&1 || missing="$$missing $${pair##*:}"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	    echo "make test needs these packages:$$missing; install them, or run it as root" >&2; exit 1; fi; \

@@ -7,6 +7,7 @@ The tree::
     |   +-- InventoryError    an inventory: file, line, what was expected
     |   +-- NotRemovable      a job that has not ended, or a single child
     |   +-- KeyringTrouble    there is no keyring, or it cannot be used
+    |       +-- InsecureKeyring   it forgets, or others can read it
     |       +-- KeyringLocked     it must be unlocked first
     |       +-- NoSuchCredential  it has none of this name
     +-- NoSuchJob             an id, name or UUID that matches no job  (exit 3)
@@ -37,6 +38,7 @@ __all__ = [
     "ControllerBusy",
     "ControllerError",
     "IllegalTransition",
+    "InsecureKeyring",
     "InventoryError",
     "KeyringLocked",
     "KeyringTrouble",
@@ -86,6 +88,18 @@ class KeyringTrouble(UsageError):
     """Credentials cannot be had or kept; the message says what to do."""
 
     kind = "keyring"
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        """Say what is wrong, and how to mend it."""
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+class InsecureKeyring(KeyringTrouble):
+    """The keyring forgets what it is given, or keeps it for everybody to read."""
+
+    kind = "insecure-keyring"
 
 
 class KeyringLocked(KeyringTrouble):

@@ -529,8 +529,9 @@ class MemoryKeyring:
         self._unlocked.clear()
         return KeyringInfo(backend="memory", is_locked=True)
 
-    async def unlocked(self) -> None:
+    async def unlocked(self, caller: Caller) -> None:
         """Wait until it is open."""
+        del caller
         await self._unlocked.wait()
 
     def _check_unlocked(self) -> None:

@@ -23,6 +23,7 @@ _BORROWED: Final = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "reporting.md",
     "inventories/fleet.toml": "inventories/fleet.toml",
     "inventories/hosts.csv": "inventories/hosts.csv",
     "inventories/servers.txt": "inventories/servers.txt",

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
+from remjobs.cli.target_options import Reach
 from remjobs.model.clean import KEEP_DAYS, Cleaned, CleanRequest
 from remjobs.model.exits import ExitCode
-from remjobs.model.request import Connection, Targets
 
 __all__ = ["app"]
 
@@ -38,7 +37,7 @@ def hosts() -> None:
 @app.command()
 @with_reach_options
 def clean(
-    reach: Callable[[], tuple[Targets | None, Connection]],
+    reach: Callable[[], Reach],
     older_than: OlderThan = KEEP_DAYS,
     json: Json = False,
 ) -> None:
@@ -49,12 +48,12 @@ def clean(
     """
 
     def request() -> CleanRequest:
-        targets, connection = reach()
+        where = reach()
         return CleanRequest(
-            targets=targets,
+            targets=where.targets,
             older_than=older_than,
-            connection=connection,
-            caller=read_caller(),
+            connection=where.connection,
+            caller=where.caller,
         )
 
     perform(_clean(request, json=json))

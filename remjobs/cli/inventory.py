@@ -14,8 +14,8 @@ from remjobs.cli.options import Json
 from remjobs.cli.render.columns import print_rows
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
-from remjobs.cli.target_options import Exclude, Inventory, InventoryScript, targets_of
-from remjobs.model.inventory import GroupLine, HostDetails, HostLine, InventoryRequest
+from remjobs.cli.target_options import Exclude, Inventory, InventoryScript, build_targets
+from remjobs.model.inventory import GroupLine, HostDetails, HostLine, InventoryRequest, SettingLine
 from remjobs.model.ranges import fold
 from remjobs.model.wire import dumps
 
@@ -93,7 +93,7 @@ def _request(
     inventory: list[str] | None,
     scripts: list[str] | None,
 ) -> InventoryRequest:
-    targets = targets_of(include, exclude, inventory, scripts)
+    targets = build_targets(include, exclude, inventory, scripts)
     assert targets is not None  # noqa: S101 - something is included
     return InventoryRequest(targets=targets, caller=read_caller())
 
@@ -147,8 +147,7 @@ def _print_details(details: HostDetails) -> None:
             (
                 setting.name,
                 _value(setting.value),
-                _place(setting.file, setting.line)
-                + (f" ({setting.said_as})" if setting.said_as else ""),
+                _origin(setting),
             )
             for setting in details.settings
         ],
@@ -156,6 +155,25 @@ def _print_details(details: HostDetails) -> None:
     )
     if host.groups:
         print(f"groups: {escape(' '.join(host.groups))}")
+    print(f"credential: {escape(_credential(details))}")
+
+
+def _credential(details: HostDetails) -> str:
+    """Return which one logs in, and why that one."""
+    if details.credential is None:
+        return "none; keys, agent and tickets log in, and --credential names one"
+    for setting in details.settings:
+        if setting.name == "credential":
+            who = f"group {setting.group}" if setting.group else "the host itself"
+            who = "all hosts" if setting.group == "all" else who
+            return f"{details.credential}, said of {who} in {_place(setting.file, setting.line)}"
+    return f"{details.credential}, the one that is set for all hosts (`remjobs config show`)"
+
+
+def _origin(setting: SettingLine) -> str:
+    notes = [f"group {setting.group}"] if setting.group else []
+    notes += [setting.said_as] if setting.said_as else []
+    return _place(setting.file, setting.line) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _place(file: str | None, line: int | None) -> str:

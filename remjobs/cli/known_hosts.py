@@ -9,13 +9,12 @@ from typing import Annotated
 
 import typer
 
-from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
-from remjobs.cli.target_options import ThrottleLimit, throttle_of
+from remjobs.cli.target_options import Reach, ThrottleLimit, throttle_of
 from remjobs.errors import UsageError
 from remjobs.model.exits import ExitCode
 from remjobs.model.known_hosts import (
@@ -27,7 +26,6 @@ from remjobs.model.known_hosts import (
     ScannedHost,
     ScanRequest,
 )
-from remjobs.model.request import Connection, Targets
 from remjobs.service import KnownHostsService
 
 __all__ = ["app"]
@@ -50,7 +48,6 @@ ReplaceChanged = Annotated[
     bool,
     typer.Option("--replace-changed", help="Also where another key is known: that one goes."),
 ]
-Reach = Callable[[], tuple[Targets | None, Connection]]
 _BAD = frozenset({KeyStanding.CHANGED, KeyStanding.REVOKED})
 
 
@@ -62,7 +59,7 @@ def known_hosts() -> None:
 @app.command()
 @with_reach_options
 def scan(
-    reach: Reach,
+    reach: Callable[[], Reach],
     throttle_limit: ThrottleLimit = None,
     json: Json = False,
 ) -> None:
@@ -81,7 +78,7 @@ def scan(
 @app.command()
 @with_reach_options
 def accept(
-    reach: Reach,
+    reach: Callable[[], Reach],
     yes: Yes = False,
     fingerprint: Fingerprints = None,
     replace_changed: ReplaceChanged = False,
@@ -117,16 +114,16 @@ def accept(
     perform(work())
 
 
-def _request(reach: Reach, throttle_limit: int) -> ScanRequest:
-    targets, connection = reach()
-    if targets is None:
+def _request(reach: Callable[[], Reach], throttle_limit: int) -> ScanRequest:
+    where = reach()
+    if where.targets is None:
         msg = "whose keys? -t names hosts"
         raise UsageError(msg)
     return ScanRequest(
-        targets=targets,
+        targets=where.targets,
         throttle_limit=throttle_limit,
-        connection=connection,
-        caller=read_caller(),
+        connection=where.connection,
+        caller=where.caller,
     )
 
 

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
-from remjobs.caller import read_caller
 from remjobs.cli.boundary import client, complain, perform
 from remjobs.cli.options import Json
 from remjobs.cli.render.json_ import print_json
 from remjobs.cli.render.text import escape
 from remjobs.cli.signatures import with_reach_options
-from remjobs.cli.target_options import ThrottleLimit, throttle_of
+from remjobs.cli.target_options import Reach, ThrottleLimit, throttle_of
 from remjobs.model.exits import ExitCode
 from remjobs.model.ping import Pinged, PingRequest
 from remjobs.model.ranges import fold
-from remjobs.model.request import Connection, Targets
 
 __all__ = ["ping"]
 
 
 @with_reach_options
 def ping(
-    reach: Callable[[], tuple[Targets | None, Connection]],
+    reach: Callable[[], Reach],
     throttle_limit: ThrottleLimit = None,
     json: Json = False,
 ) -> None:
@@ -32,12 +30,12 @@ def ping(
     """
 
     def request() -> PingRequest:
-        targets, connection = reach()
+        where = reach()
         return PingRequest(
-            targets=targets,
+            targets=where.targets,
             throttle_limit=throttle_of(throttle_limit),
-            connection=connection,
-            caller=read_caller(),
+            connection=where.connection,
+            caller=where.caller,
         )
 
     perform(_ping(request, json=json))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from inspect import Parameter
-from typing import Any, get_type_hints
+from itertools import chain
+from typing import Any, Final
 
 from typer.models import OptionInfo
 
@@ -15,10 +15,9 @@ from remjobs.cli.copy_options import build_copy
 from remjobs.cli.output_options import build_showing
 from remjobs.cli.pace_options import build_pace
 from remjobs.cli.query_options import build_query
-from remjobs.cli.target_options import build_reach
+from remjobs.cli.target_options import Reach, build_caller, build_connection, build_targets
 from remjobs.cli.trigger_options import build_triggers
 from remjobs.cli.work_options import build_request
-from remjobs.model.request import StartRequest
 
 __all__ = [
     "typed",
@@ -31,16 +30,18 @@ __all__ = [
 ]
 
 Verb = Callable[..., None]
+Build = Callable[..., Any]
+_HOW: Final[Mapping[str, Build]] = {"connection": build_connection, "caller": build_caller}
 
 
 def with_work_options(verb: Verb) -> Verb:
     """Give a verb the options of a start; its ``request`` builds a StartRequest of them."""
-    return _with_options(verb, "request", _paced(build_request))
+    return _with_options(verb, "request", _composed(build_request, **_HOW, pace=build_pace))
 
 
 def with_copy_options(verb: Verb) -> Verb:
     """Give a verb the options of a copy; its ``request`` builds a StartRequest of them."""
-    return _with_options(verb, "request", _paced(build_copy))
+    return _with_options(verb, "request", _composed(build_copy, **_HOW, pace=build_pace))
 
 
 def with_query_options(verb: Verb) -> Verb:
@@ -49,8 +50,8 @@ def with_query_options(verb: Verb) -> Verb:
 
 
 def with_reach_options(verb: Verb) -> Verb:
-    """Give an errand's verb the options that say where; its ``reach`` builds what was typed."""
-    return _with_options(verb, "reach", build_reach)
+    """Give an errand's verb the options that say where; its ``reach`` builds a Reach of them."""
+    return _with_options(verb, "reach", _composed(Reach, **_HOW))
 
 
 def with_trigger_options(verb: Verb) -> Verb:
@@ -82,36 +83,46 @@ def with_showing_options(verb: Verb) -> Verb:
     return _with_options(verb, "showing", build_showing)
 
 
-def _paced(build_start: Callable[..., StartRequest]) -> Callable[..., StartRequest]:
-    """Return a builder of a request whose parameters are the pace's too."""
-    paces = inspect.signature(build_pace, eval_str=True).parameters
-    works = inspect.signature(build_start, eval_str=True).parameters
+def _composed(build: Build, **parts: Build) -> Build:
+    """Return a builder to which targets and other parts are given, made of their own options.
 
-    def build(**typed: Any) -> StartRequest:
-        pace = build_pace(**{name: typed.pop(name) for name in paces})
-        return replace(build_start(**typed), pace=pace)
+    Those of the targets stand first, then the builder's own, then the parts'. What else
+    is keyword-only stays the verb's to give.
+    """
+    parts = {"targets": build_targets, **parts}
+    options = {name: _parameters(part) for name, part in parts.items()}
 
-    own = [p for p in works.values() if p.kind is not Parameter.KEYWORD_ONLY]
-    given = [p for p in works.values() if p.kind is Parameter.KEYWORD_ONLY]
-    build.__signature__ = inspect.Signature([*own, *paces.values(), *given])  # type: ignore[attr-defined]
-    build.__annotations__ = {
-        name: hint
-        for builder in (build_start, build_pace)
-        for name, hint in get_type_hints(builder, include_extras=True).items()
-    }
-    return build
+    def composed(**typed: Any) -> Any:
+        built = {
+            name: part(**{option: typed.pop(option) for option in options[name]})
+            for name, part in parts.items()
+        }
+        return build(**typed, **built)
+
+    own = [each for name, each in _parameters(build).items() if name not in parts]
+    typed = [each for each in own if each.kind is not Parameter.KEYWORD_ONLY]
+    given = [each for each in own if each.kind is Parameter.KEYWORD_ONLY]
+    targets, *others = (each.values() for each in options.values())
+    ordered = [*targets, *typed, *chain.from_iterable(others), *given]
+    composed.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    composed.__annotations__ = {each.name: each.annotation for each in ordered}
+    return composed
 
 
-def _with_options(verb: Verb, name: str, build: Callable[..., Any]) -> Verb:
+def _parameters(build: Build) -> Mapping[str, Parameter]:
+    return inspect.signature(build, eval_str=True).parameters
+
+
+def _with_options(verb: Verb, name: str, build: Build) -> Verb:
     """Return a verb whose signature, which typer reads, has a builder's options too.
 
     The verb gets, under ``name``, a function that builds what was typed and
     raises what is wrong with it. Keyword-only parameters of the builder are the
     verb's to give.
     """
-    parameters = inspect.signature(build, eval_str=True).parameters
+    parameters = _parameters(build)
     shared = {n: p for n, p in parameters.items() if p.kind is not Parameter.KEYWORD_ONLY}
-    own = inspect.signature(verb, eval_str=True).parameters
+    own = _parameters(verb)
     kept = [parameter for own_name, parameter in own.items() if own_name != name]
     needed = [parameter for parameter in kept if parameter.default is Parameter.empty]
     optional = [parameter for parameter in kept if parameter not in needed]
@@ -121,10 +132,9 @@ def _with_options(verb: Verb, name: str, build: Callable[..., Any]) -> Verb:
         given = {n: typed.pop(n) for n in shared}
         verb(**{name: functools.partial(build, **given)}, **typed)
 
-    hints = get_type_hints(build, include_extras=True)
     ordered = [*needed, *shared.values(), *optional]
     combined.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    combined.__annotations__ = {n: hints[n] for n in shared} | {
-        parameter.name: parameter.annotation for parameter in kept
+    combined.__annotations__ = {
+        parameter.name: parameter.annotation for parameter in (*shared.values(), *kept)
     }
     return combined

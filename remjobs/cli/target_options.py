@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
+from remjobs.caller import read_caller
 from remjobs.cli.boundary import settings
 from remjobs.cli.completing import authentications, targets
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
 from remjobs.model.host import Become, BecomeMethod, HostKeyChecking, SshOptions
-from remjobs.model.request import Connection, Targets
+from remjobs.model.request import Caller, Connection, Targets
 
 __all__ = [
-    "AllowDuplicates",
-    "AuthenticationName",
-    "BecomeCredential",
-    "BecomeFlag",
-    "BecomeMethodName",
-    "BecomeUser",
-    "ConnectTimeout",
-    "Credential",
     "Exclude",
-    "ForwardAgent",
-    "HostKeys",
-    "Identity",
     "InsecureKeyring",
     "Inventory",
     "InventoryScript",
-    "Keepalive",
-    "KnownHosts",
-    "LoginTimeout",
-    "Port",
-    "SshConfig",
-    "Target",
+    "Reach",
     "ThrottleLimit",
-    "User",
-    "become_of",
-    "build_reach",
-    "connection_of",
+    "build_caller",
+    "build_connection",
+    "build_targets",
     "read_input",
-    "targets_of",
     "throttle_of",
 ]
 
@@ -162,32 +146,31 @@ ThrottleLimit = Annotated[
 ]
 
 
-def targets_of(
-    include: list[str] | None,
-    exclude: list[str] | None,
-    inventory: list[str] | None,
-    scripts: list[str] | None = None,
-    *,
-    allow_duplicates: bool = False,
+def build_targets(
+    target: Target = None,
+    exclude: Exclude = None,
+    inventory: Inventory = None,
+    inventory_script: InventoryScript = None,
+    allow_duplicates: AllowDuplicates = False,
 ) -> Targets | None:
     """Return the targets that were typed; None where no ``-t`` was.
 
     Raises:
         UsageError: Something was typed that makes no sense without them.
     """
-    if not include:
-        if exclude or inventory or scripts:
+    if not target:
+        if exclude or inventory or inventory_script:
             msg = "-x and -i need -t: which hosts?"
-            if scripts:
+            if inventory_script:
                 msg = "--inventory-script needs -t: which hosts?"
             raise UsageError(msg)
         return None
     return Targets(
-        include=tuple(include),
+        include=tuple(target),
         exclude=tuple(exclude or ()),
         inventories=tuple(inventory or ()),
-        scripts=tuple(scripts or ()),
-        standard_input=_read_names() if _asks_for_input(include) else None,
+        scripts=tuple(inventory_script or ()),
+        standard_input=_read_names() if _asks_for_input(target) else None,
         allow_duplicates=allow_duplicates,
     )
 
@@ -206,52 +189,7 @@ def _read_names() -> str:
         raise UsageError(msg) from exc
 
 
-def connection_of(
-    *,
-    user: str | None,
-    port: int | None,
-    authentication: str | None,
-    credential: str | None = None,
-    become: Become | None = None,
-    **ssh: Any,
-) -> Connection:
-    """Return the connection settings that were typed; ``ssh`` are SshOptions' own.
-
-    Raises:
-        UsageError: There is no such mechanism.
-    """
-    return Connection(
-        user=user,
-        port=port,
-        authentication=None if authentication is None else parse_authentication(authentication),
-        credential=credential,
-        become=become,
-        ssh=SshOptions(**ssh),
-    )
-
-
-def become_of(
-    wanted: bool,
-    user: str | None,
-    method: BecomeMethod | None,
-    credential: str | None,
-) -> Become | None:
-    """Return whom to be, as typed; None where nothing of it was."""
-    if not (wanted or user or method or credential):
-        return None
-    return Become(user=user, method=method or BecomeMethod.SUDO, credential=credential)
-
-
-def throttle_of(limit: int | None) -> int:
-    """Return the throttle limit that was typed, else the one that is set."""
-    return settings().throttle_limit if limit is None else limit
-
-
-def build_reach(
-    target: Target = None,
-    exclude: Exclude = None,
-    inventory: Inventory = None,
-    inventory_script: InventoryScript = None,
+def build_connection(
     user: User = None,
     port: Port = None,
     authentication: AuthenticationName = None,
@@ -267,22 +205,61 @@ def build_reach(
     host_key_checking: HostKeys = None,
     connect_timeout: ConnectTimeout = None,
     login_timeout: LoginTimeout = None,
-) -> tuple[Targets | None, Connection]:
-    """Return the hosts of an errand and how they are reached, as typed."""
-    return targets_of(target, exclude, inventory, inventory_script), connection_of(
+    keepalive: Keepalive = None,
+) -> Connection:
+    """Return how hosts are reached, as typed.
+
+    Raises:
+        UsageError: There is no such mechanism, or no such name.
+    """
+    return Connection(
         user=user,
         port=port,
-        authentication=authentication,
+        authentication=None if authentication is None else parse_authentication(authentication),
         credential=credential,
-        become=become_of(become, become_user, become_method, become_credential),
-        identity_files=tuple(identity or ()),
-        config_file=ssh_config,
-        known_hosts_file=known_hosts,
-        forward_agent=forward_agent,
-        host_key_checking=host_key_checking,
-        connect_timeout=connect_timeout,
-        login_timeout=login_timeout,
+        become=_become(become, become_user, become_method, become_credential),
+        ssh=SshOptions(
+            identity_files=tuple(identity or ()),
+            config_file=ssh_config,
+            known_hosts_file=known_hosts,
+            forward_agent=forward_agent,
+            host_key_checking=host_key_checking,
+            connect_timeout=connect_timeout,
+            login_timeout=login_timeout,
+            keepalive_interval=keepalive,
+        ),
     )
+
+
+def build_caller(insecure_keyring: InsecureKeyring = False) -> Caller:
+    """Return what of the asker's surroundings goes with a request."""
+    return read_caller(insecure_keyring=insecure_keyring)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Which hosts an errand is for, and how they are reached."""
+
+    targets: Targets | None
+    connection: Connection
+    caller: Caller
+
+
+def _become(
+    wanted: bool,
+    user: str | None,
+    method: BecomeMethod | None,
+    credential: str | None,
+) -> Become | None:
+    """Return whom to be, as typed; None where nothing of it was."""
+    if not (wanted or user or method or credential):
+        return None
+    return Become(user=user, method=method or BecomeMethod.SUDO, credential=credential)
+
+
+def throttle_of(limit: int | None) -> int:
+    """Return the throttle limit that was typed, else the one that is set."""
+    return settings().throttle_limit if limit is None else limit
 
 
 def read_input() -> bytes:

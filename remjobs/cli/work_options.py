@@ -7,40 +7,12 @@ from uuid import uuid4
 
 import typer
 
-from remjobs.caller import read_caller, read_file, read_script
+from remjobs.caller import read_file, read_script
 from remjobs.cli.options import parse_size
-from remjobs.cli.target_options import (
-    AllowDuplicates,
-    AuthenticationName,
-    BecomeCredential,
-    BecomeFlag,
-    BecomeMethodName,
-    BecomeUser,
-    ConnectTimeout,
-    Credential,
-    Exclude,
-    ForwardAgent,
-    HostKeys,
-    Identity,
-    InsecureKeyring,
-    Inventory,
-    InventoryScript,
-    Keepalive,
-    KnownHosts,
-    LoginTimeout,
-    Port,
-    SshConfig,
-    Target,
-    ThrottleLimit,
-    User,
-    become_of,
-    connection_of,
-    read_input,
-    targets_of,
-    throttle_of,
-)
+from remjobs.cli.target_options import ThrottleLimit, read_input, throttle_of
 from remjobs.errors import UsageError
-from remjobs.model.request import StartRequest
+from remjobs.model.pace import Pace
+from remjobs.model.request import Caller, Connection, StartRequest, Targets
 from remjobs.model.work import DEFAULT_OUTPUT_LIMIT, DEFAULT_RECONNECT, Command, Script, Work
 
 __all__ = ["build_request"]
@@ -141,11 +113,6 @@ Timeout = Annotated[
 
 def build_request(
     words: Words = None,
-    target: Target = None,
-    exclude: Exclude = None,
-    inventory: Inventory = None,
-    inventory_script: InventoryScript = None,
-    allow_duplicates: AllowDuplicates = False,
     command: CommandText = None,
     script: ScriptPath = None,
     literal_script: LiteralScript = None,
@@ -167,34 +134,22 @@ def build_request(
     reconnect_for: ReconnectFor = DEFAULT_RECONNECT,
     timeout: Timeout = None,
     exclusive: Exclusive = None,
-    user: User = None,
-    port: Port = None,
-    authentication: AuthenticationName = None,
-    credential: Credential = None,
-    insecure_keyring: InsecureKeyring = False,
-    become: BecomeFlag = False,
-    become_user: BecomeUser = None,
-    become_method: BecomeMethodName = None,
-    become_credential: BecomeCredential = None,
-    identity: Identity = None,
-    ssh_config: SshConfig = None,
-    known_hosts: KnownHosts = None,
-    forward_agent: ForwardAgent = False,
-    host_key_checking: HostKeys = None,
-    connect_timeout: ConnectTimeout = None,
-    login_timeout: LoginTimeout = None,
-    keepalive: Keepalive = None,
     *,
+    targets: Targets | None,
+    connection: Connection,
+    caller: Caller,
+    pace: Pace,
     durable_by_default: bool = False,
 ) -> StartRequest:
     """Make a request of what was typed.
 
-    ``durable_by_default`` is the verb's, not an option.
+    ``durable_by_default`` is the verb's, not an option; the others after the star are
+    made of options of their own.
 
     Raises:
         UsageError: It contradicts itself, or a file cannot be read.
     """
-    if target and "-" in target and input_ == "-":
+    if targets is not None and targets.standard_input is not None and input_ == "-":
         msg = "-t - and --input - both want standard input; give one of them a file"
         raise UsageError(msg)
     source = _script(script, literal_script)
@@ -217,35 +172,15 @@ def build_request(
         run_as_32=run_as_32,
         ps_version=ps_version,
     )
-    connection = connection_of(
-        user=user,
-        port=port,
-        authentication=authentication,
-        credential=credential,
-        become=become_of(become, become_user, become_method, become_credential),
-        identity_files=tuple(identity or ()),
-        config_file=ssh_config,
-        known_hosts_file=known_hosts,
-        forward_agent=forward_agent,
-        host_key_checking=host_key_checking,
-        connect_timeout=connect_timeout,
-        login_timeout=login_timeout,
-        keepalive_interval=keepalive,
-    )
     return StartRequest(
         instance_id=uuid4(),
         work=work,
-        targets=targets_of(
-            target,
-            exclude,
-            inventory,
-            inventory_script,
-            allow_duplicates=allow_duplicates,
-        ),
+        targets=targets,
         connection=connection,
         name=name,
         throttle_limit=throttle_of(throttle_limit),
-        caller=read_caller(insecure_keyring=insecure_keyring),
+        pace=pace,
+        caller=caller,
     )
 
 

@@ -24,6 +24,6 @@ class Credentials(CredentialService, Protocol):
         """
         ...
 
-    async def unlocked(self) -> None:
-        """Wait until somebody unlocks what is locked."""
+    async def unlocked(self, caller: Caller) -> None:
+        """Wait until somebody unlocks what is locked to this caller."""
         ...

@@ -13,6 +13,7 @@ import logging
 import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -36,6 +37,9 @@ _INDEX: Final = "#names"
 """Where the names are listed: a keyring cannot be asked for them. No credential's name
 has such a sign in it."""
 _PROBE: Final = "#probe"
+_SECRETS: Final = ("secret", "passphrase", "key")
+"""What of a request no answer may repeat, as an error of a backend might."""
+_MASK: Final = "********"
 
 Request = Mapping[str, Any]
 
@@ -67,21 +71,26 @@ def answer(request: Request) -> dict[str, Any]:
     except WrongKey as exc:
         return _error("wrong", str(exc))
     except errors.KeyringLocked as exc:
-        return _error("locked", _said(exc))
+        return _error("locked", _said(exc, request))
     except errors.NoKeyringError:
         return _error("absent", "there is no keyring")
     except errors.KeyringError as exc:
-        return _error("trouble", _said(exc))
+        return _error("trouble", _said(exc, request))
     except Exception as exc:  # noqa: BLE001 - a backend may raise anything; we are its boundary
-        return _error("trouble", f"{type(exc).__name__}: {_said(exc)}")
+        return _error("trouble", f"{type(exc).__name__}: {_said(exc, request)}")
 
 
 def _error(kind: str, message: str) -> dict[str, Any]:
     return {"error": kind, "message": message}
 
 
-def _said(exc: Exception) -> str:
-    return " ".join(str(exc).split()) or type(exc).__name__
+def _said(exc: Exception, request: Request) -> str:
+    """Return the message, without the secret that the backend was given."""
+    said = str(exc)
+    for given in (request.get(field) for field in _SECRETS):
+        for form in (given, json.dumps(given)[1:-1], repr(given)[1:-1]) if given else ():
+            said = said.replace(form, _MASK)
+    return " ".join(said.split()) or type(exc).__name__
 
 
 def _backend(request: Request) -> KeyringBackend:
@@ -204,6 +213,26 @@ def _probe(request: Request) -> str:
     return _name(backend)
 
 
+def _is_locked(_request: Request) -> bool:
+    """Look whether the Secret Service is locked, without asking anybody to unlock it.
+
+    Of other keyrings that cannot be seen: they count as locked.
+    """
+    if not any(
+        kind.__module__.endswith(".SecretService") for kind in _kinds(keyring.get_keyring())
+    ):
+        return True
+    import secretstorage  # noqa: PLC0415 - keyring has it where there is a Secret Service
+
+    with closing(secretstorage.dbus_init()) as connection:
+        return bool(secretstorage.get_default_collection(connection).is_locked())
+
+
+def _kinds(chosen: KeyringBackend) -> list[type]:
+    members = chosen.backends if isinstance(chosen, chainer.ChainerBackend) else [chosen]
+    return [type(member) for member in cast(Sequence[KeyringBackend], members)]
+
+
 def _create(request: Request) -> str:
     key = EncryptedFile(Path(request["file"])).create(request["passphrase"])
     return base64.b64encode(key).decode("ascii")
@@ -224,6 +253,7 @@ _VERBS: Final[Mapping[str, Callable[[Request], Any]]] = {
     "remove": _remove,
     "list": _list,
     "probe": _probe,
+    "is-locked": _is_locked,
     "create": _create,
     "unlock": _unlock,
 }

@@ -15,35 +15,44 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from remjobs.credentials.credential import Credential
-from remjobs.errors import KeyringLocked, KeyringTrouble, NoSuchCredential
+from remjobs.errors import InsecureKeyring, KeyringLocked, KeyringTrouble, NoSuchCredential
 from remjobs.model.credential import (
     CredentialInfo,
     CredentialKind,
     KeyringInfo,
     check_credential_name,
 )
+from remjobs.model.host import check_user_name
 from remjobs.model.request import Caller
 from remjobs.model.secret import Secret
 
 __all__ = ["Keyring", "KeyringPlace"]
 
 _SECONDS: Final = 10.0
+_LOOK_EVERY: Final = 5.0
 _UNLOCKED_BY_HAND: Final = (
     "unlock it where you are logged in, or keep credentials in an encrypted file: "
     "`remjobs unlock --new`"
 )
+_ANOTHER: Final = (
+    "name another with PYTHON_KEYRING_BACKEND or in keyringrc.cfg and start the controller anew, "
+    "or keep credentials in an encrypted file: `remjobs unlock --new`"
+)
 _ERRORS: Final[Mapping[str, Callable[[str], KeyringTrouble]]] = {
     "none": NoSuchCredential,
-    "locked": lambda said: KeyringLocked(f"the keyring is locked ({said}): {_UNLOCKED_BY_HAND}"),
+    "locked": lambda said: KeyringLocked(f"the keyring is locked ({said})", _UNLOCKED_BY_HAND),
     "absent": lambda said: KeyringTrouble(
-        f"{said} on this machine: `remjobs unlock --new` makes an encrypted file for credentials",
+        f"{said} on this machine",
+        "`remjobs unlock --new` makes an encrypted file for credentials",
     ),
-    "insecure": lambda said: KeyringTrouble(
-        f"{said}: choose another, make an encrypted file (`remjobs unlock --new`), "
+    "insecure": lambda said: InsecureKeyring(
+        said,
+        "choose another, make an encrypted file (`remjobs unlock --new`), "
         "or give --insecure-keyring",
     ),
     "wrong": KeyringTrouble,
@@ -59,6 +68,8 @@ class KeyringPlace:
     """Its first line is the passphrase."""
     timeout: float = _SECONDS
     """Seconds for a keyring to answer."""
+    look_every: float = _LOOK_EVERY
+    """Seconds between two looks at a keyring that somebody waits for."""
 
 
 class Keyring:
@@ -70,6 +81,8 @@ class Keyring:
         self._key: Secret | None = None
         self._one_at_a_time = asyncio.Lock()
         self._unlocked = asyncio.Event()
+        self._one_looks = asyncio.Lock()
+        self._seen: dict[str | None, tuple[float, bool]] = {}
 
     async def get(self, name: str, caller: Caller) -> Credential:
         """Return a credential with its secret.
@@ -94,6 +107,8 @@ class Keyring:
     async def set(self, info: CredentialInfo, secret: Secret, caller: Caller) -> CredentialInfo:
         """Keep a credential; one of the same name is replaced."""
         check_credential_name(info.name)
+        if info.user is not None:
+            check_user_name(info.user)
         async with self._one_at_a_time:
             await self._ask(
                 "set",
@@ -162,9 +177,34 @@ class Keyring:
         self._unlocked.clear()
         return KeyringInfo(backend=str(self._place.file), is_locked=True)
 
-    async def unlocked(self) -> None:
-        """Wait until somebody unlocks the file."""
-        await self._unlocked.wait()
+    async def unlocked(self, caller: Caller) -> None:
+        """Wait until somebody unlocks the file, or the system's keyring.
+
+        That one tells nobody: it is looked at now and then, once for all who wait.
+        """
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._place.look_every):
+                    await self._unlocked.wait()
+                return
+            if not self._has_file and not await self._is_locked(caller):
+                return
+
+    async def _is_locked(self, caller: Caller) -> bool:
+        """Return whether the system's keyring is locked, as it was seen a moment ago."""
+        now, whose = asyncio.get_running_loop().time(), caller.dbus_session_bus_address
+        async with self._one_looks:
+            when, locked = self._seen.get(whose, (-inf, True))
+            if now - when > self._place.look_every / 2:
+                locked = await self._look(caller)
+                self._seen[whose] = asyncio.get_running_loop().time(), locked
+            return locked
+
+    async def _look(self, caller: Caller) -> bool:
+        try:
+            return bool(await self._helper({"verb": "is-locked"}, caller))
+        except KeyringTrouble:
+            return True
 
     def _opened(self, key: str) -> None:
         self._key = Secret(key)
@@ -195,8 +235,8 @@ class Keyring:
             asked = {"verb": "unlock", "key_file": str(self._place.key_file)}
             self._opened(await self._helper({**asked, "file": str(self._place.file)}, caller))
         if self._key is None:
-            msg = f"the credentials in {self._place.file} are locked: `remjobs unlock`"
-            raise KeyringLocked(msg)
+            msg = f"the credentials in {self._place.file} are locked"
+            raise KeyringLocked(msg, "`remjobs unlock`")
         return self._key
 
     async def _helper(self, request: Mapping[str, Any], caller: Caller) -> Any:
@@ -216,11 +256,8 @@ class Keyring:
             async with asyncio.timeout(self._place.timeout):
                 said, _ = await process.communicate(json.dumps(request).encode())
         except TimeoutError as exc:
-            msg = (
-                f"the keyring did not answer in {self._place.timeout:g} s: does its daemon hang? "
-                f"{_UNLOCKED_BY_HAND}"
-            )
-            raise KeyringTrouble(msg) from exc
+            msg = f"the keyring did not answer in {self._place.timeout:g} s: does its daemon hang?"
+            raise KeyringTrouble(msg, _UNLOCKED_BY_HAND) from exc
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
@@ -233,8 +270,8 @@ def _taken(said: bytes) -> Any:
     try:
         answer = json.loads(said)
     except ValueError as exc:
-        msg = "the keyring's helper broke off without an answer"
-        raise KeyringTrouble(msg) from exc
+        msg = "the keyring's backend ended our helper, without an answer"
+        raise KeyringTrouble(msg, _ANOTHER) from exc
     if "error" in answer:
         make = _ERRORS.get(answer["error"], _trouble)
         raise make(answer["message"])
@@ -242,7 +279,7 @@ def _taken(said: bytes) -> Any:
 
 
 def _trouble(said: str) -> KeyringTrouble:
-    return KeyringTrouble(f"the keyring cannot be used: {said}")
+    return KeyringTrouble(f"the keyring cannot be used: {said}", _ANOTHER)
 
 
 def _environment(caller: Caller) -> dict[str, str]:

@@ -97,7 +97,7 @@ class JobAccess:
             since: How many answers it knows of; one that was used up counts as well.
         """
         if isinstance(asked, Locked):
-            await self._source.unlocked()
+            await self._source.unlocked(self._caller)
         while self.count(asked.question) <= since and not isinstance(asked, Locked):
             await self._came[asked.question].wait()
 

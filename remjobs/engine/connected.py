@@ -31,10 +31,11 @@ def connected(host: Host, connection: Connection) -> Host:
 
 
 def with_defaults(host: Host, defaults: Connection) -> Host:
-    """Return the host with a user and settings where it has none of its own."""
+    """Return the host with a user, credential and settings where it has none of its own."""
     return replace(
         host,
         user=host.user or defaults.user,
+        credential=host.credential or defaults.credential,
         ssh=_over(defaults.ssh, host.ssh),
         winrm=_over(defaults.winrm, host.winrm),
     )

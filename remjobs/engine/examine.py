@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
-from remjobs.credentials.probe import probe
 from remjobs.engine.engine import Engine
+from remjobs.errors import InsecureKeyring, KeyringTrouble
 from remjobs.inventory import examine as inventories
 from remjobs.model.doctor import ExamineRequest, Finding, Verdict
 from remjobs.model.request import Caller
@@ -30,7 +29,7 @@ async def examine(
     for transport in engine.each_transport(caller):
         for finding in await transport.examine():
             yield finding
-    yield await probe(_environment(caller))
+    yield await _keyring(engine, caller)
 
 
 def _descriptors(limit: int, throttle: int) -> Finding:
@@ -47,10 +46,13 @@ def _descriptors(limit: int, throttle: int) -> Finding:
     )
 
 
-def _environment(caller: Caller) -> dict[str, str]:
-    """Return our environment with the caller's own session bus."""
-    environment = dict(os.environ)
-    environment.pop("DBUS_SESSION_BUS_ADDRESS", None)
-    if caller.dbus_session_bus_address is not None:
-        environment["DBUS_SESSION_BUS_ADDRESS"] = caller.dbus_session_bus_address
-    return environment
+async def _keyring(engine: Engine, caller: Caller) -> Finding:
+    """See whether it keeps a value, as it would a credential."""
+    verdict, remedy = Verdict.OK, ""
+    try:
+        message = f"{(await engine.credentials.probe(caller)).backend}: a value was set and read"
+    except KeyringTrouble as exc:
+        message, remedy = exc.problem, exc.remedy
+        is_problem = isinstance(exc, InsecureKeyring)
+        verdict = Verdict.PROBLEM if is_problem else Verdict.WARNING
+    return Finding(check="keyring", verdict=verdict, message=message, remedy=remedy)

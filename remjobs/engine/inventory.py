@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from remjobs.engine.connected import with_defaults
 from remjobs.inventory.connection import explained
 from remjobs.inventory.merged import Merged
 from remjobs.inventory.select import Selection, Sources, select
@@ -66,7 +67,12 @@ class EngineInventory:
         """Return all that is said of hosts, and where."""
         sources, selection = await self._selected(request)
         return tuple(
-            _details(host, sources.inventory, selection.warnings) for host in selection.hosts
+            _details(
+                with_defaults(host, request.caller.defaults),
+                sources.inventory,
+                selection.warnings,
+            )
+            for host in selection.hosts
         )
 
     async def groups(self, request: InventoryRequest) -> GroupList:
@@ -137,8 +143,9 @@ def _line(host: Host, inventory: Merged | None) -> HostLine:
 def _details(host: Host, inventory: Merged | None, warnings: tuple[str, ...]) -> HostDetails:
     line = _line(host, inventory)
     if inventory is None or host.name not in inventory.hosts:
-        return HostDetails(host=line, warnings=warnings)
+        return HostDetails(host=line, credential=host.credential, warnings=warnings)
     place = inventory.places[host.name]
+    groups = inventory.sayers(host.name)
     settings = (
         SettingLine(
             name=said.name,
@@ -146,6 +153,7 @@ def _details(host: Host, inventory: Merged | None, warnings: tuple[str, ...]) ->
             file=said.place.file,
             line=said.place.line or None,
             said_as=said.said_as,
+            group=groups[said.key] or None,
         )
         for said in explained(inventory.settings(host.name), host)
     )
@@ -154,5 +162,6 @@ def _details(host: Host, inventory: Merged | None, warnings: tuple[str, ...]) ->
         file=place.file,
         line=place.line or None,
         settings=tuple(settings),
+        credential=host.credential,
         warnings=warnings,
     )

@@ -62,6 +62,7 @@ from remjobs.model.work import Command, Work
 from remjobs.service import CredentialService, Event, KnownHostsService
 from remjobs.store.base import NewJob
 from remjobs.store.definitions import Firing
+from remjobs.transports.base import UnfitHost
 
 __all__ = ["EngineService"]
 
@@ -118,8 +119,7 @@ class EngineService:
         selection = await self._selection(request.targets, request.caller)
         hosts = await self._connected(selection, request)
         transports = self._engine.transports(request.caller)
-        for host in hosts:
-            transports(host.transport).check(host, request.work)
+        _check(hosts, transports, request.work)
         warnings = (*selection.warnings, *unchecked(hosts), *self._attached(request, hosts))
         return replace(selection, hosts=hosts, warnings=warnings)
 
@@ -252,8 +252,7 @@ class EngineService:
         selection = await self._selection(request.targets, request.caller)
         transports = self._engine.transports(request.caller)
         hosts = await self._connected(selection, request)
-        for host in hosts:
-            transports(host.transport).check(host, _NOTHING)
+        _check(hosts, transports, _NOTHING)
         return hosts, transports
 
     async def _selection(self, targets: Targets | None, caller: Caller) -> Selection:
@@ -500,6 +499,18 @@ class EngineService:
     async def _check_hosts(self, hits: Sequence[Selected], options: ReceiveOptions) -> None:
         if options.hosts:
             await on_hosts(self._engine.store, hits, options.hosts)
+
+
+def _check(hosts: Sequence[Host], transports: Ways, work: Work) -> None:
+    """Refuse what can never work; a host of which something wrong is said fails alone."""
+    unfit = []
+    for host in hosts:
+        try:
+            transports(host.transport).check(host, work)
+        except UnfitHost as exc:
+            unfit.append(exc)
+    if unfit and len(unfit) == len(hosts):
+        raise unfit[0]
 
 
 def _parents(hits: Sequence[Selected]) -> list[int]:

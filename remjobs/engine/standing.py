@@ -118,7 +118,9 @@ class Standing:
 
     async def fault(self, exc: Exception) -> None:
         """End a child that we failed: what may run on the host is not known."""
-        reason = Reason(kind=ReasonKind.INTERNAL, message=f"a fault of remjobs: {exc!r}")
+        # Not its repr: that of an UnicodeError holds the whole text, which may be a secret.
+        message = f"a fault of remjobs: {type(exc).__name__}: {exc}"
+        reason = Reason(kind=ReasonKind.INTERNAL, message=message)
         begun = self.child.state is not JobState.NOT_STARTED
         state = JobState.DISCONNECTED if begun else JobState.FAILED
         if not self.child.is_final:

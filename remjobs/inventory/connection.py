@@ -98,6 +98,8 @@ class Said(NamedTuple):
     value: object
     place: Place
     said_as: str | None
+    key: str
+    """What the settings call it."""
 
 
 def explained(settings: Settings, host: Host) -> Iterator[Said]:
@@ -106,14 +108,14 @@ def explained(settings: Settings, host: Host) -> Iterator[Said]:
     for key in _KEYS:
         if (chosen := _chosen(key, settings, host.transport)) is not None:
             said, setting = chosen
-            used.add(said if said == key else VARIABLES + said)
+            used.add(own := said if said == key else VARIABLES + said)
             room, _, option = key.rpartition(".")
             value = getattr(getattr(host, room) if room else host, option)
-            yield Said(key, value, setting.place, None if said == key else said)
+            yield Said(key, value, setting.place, None if said == key else said, own)
     for key, setting in sorted(settings.items()):
         if key.startswith(VARIABLES) and key not in used:
             encrypted = isinstance(setting.value, Encrypted)
-            yield Said(key, None if encrypted else setting.value, setting.place, None)
+            yield Said(key, None if encrypted else setting.value, setting.place, None, key)
 
 
 def _says_something(key: str, setting: Setting) -> bool:

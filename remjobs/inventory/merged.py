@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -174,31 +174,46 @@ class Merged:
             InventoryError: A file of variables cannot be read.
         """
         base = self._base(self._direct.get(host, _NOTHING))
-        layers = self._own(host)
-        if not layers:
+        own = [layer for layer in self._own(host) if layer]
+        if not own:
             return base
         merged = dict(base)
-        for layer in layers:
+        for layer in own:
             _over(merged, layer)
         return merged
 
-    def _own(self, host: str) -> Sequence[Settings]:
-        """Return what is said of this host alone, wherever that is."""
-        beside = (folder.of_host(host) for folder in self._folders)
-        return [layer for layer in (self.hosts[host], *beside) if layer]
+    def sayers(self, host: str) -> Mapping[str, str]:
+        """Return for each of a host's settings the group that says it; empty for the host.
+
+        Raises:
+            InventoryError: A file of variables cannot be read.
+        """
+        groups = self._of_groups(self._direct.get(host, _NOTHING))
+        layers = [*groups, *(("", layer) for layer in self._own(host))]
+        return {key: sayer for sayer, layer in layers for key in layer}
+
+    def _own(self, host: str) -> Iterator[Settings]:
+        """Yield what is said of a host itself, rising."""
+        yield self.hosts[host]
+        for folder in self._folders:
+            yield folder.of_host(host)
+
+    def _of_groups(self, direct: tuple[str, ...]) -> Iterator[tuple[str, Settings]]:
+        """Yield what the groups say, rising."""
+        groups = (ALL, *self._ranked(direct))
+        for group in groups:
+            yield group, self.groups[group].settings
+        for chosen in (groups[:1], groups[1:]):
+            for folder in self._folders:
+                for group in chosen:
+                    yield group, folder.of_group(group)
 
     def _base(self, direct: tuple[str, ...]) -> Settings:
         """Return what the groups say; hosts of the same groups share it."""
         if direct not in self._bases:
-            groups = self._ranked(direct)
             merged: Settings = {}
-            for group in (ALL, *groups):
-                _over(merged, self.groups[group].settings)
-            for folder in self._folders:
-                _over(merged, folder.of_group(ALL))
-            for folder in self._folders:
-                for group in groups:
-                    _over(merged, folder.of_group(group))
+            for _, layer in self._of_groups(direct):
+                _over(merged, layer)
             self._bases[direct] = merged
         return self._bases[direct]
 

@@ -80,6 +80,8 @@ class SettingLine:
     """None where there are no lines."""
     said_as: str | None = None
     """The name that the inventory has for it, if it is another one."""
+    group: str | None = None
+    """The group that says it; None is the host itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,9 @@ class HostDetails:
     """Where it is named first; None if no inventory names it."""
     line: int | None = None
     settings: tuple[SettingLine, ...] = ()
+    credential: str | None = None
+    """What logs in to it, by its name in the keyring, unless a start says otherwise. If no
+    setting of the host has it, the asker's settings do."""
     warnings: tuple[str, ...] = ()
 
 

@@ -49,6 +49,7 @@ class Settings:
     color: str = "auto"
     """``auto`` or ``never``."""
     user: str | None = None
+    credential: str | None = None
     connect_timeout: float | None = None
     login_timeout: float | None = None
     keepalive: float | None = None
@@ -86,6 +87,7 @@ class Settings:
         """How hosts are reached of which neither request nor inventory says otherwise."""
         return Connection(
             user=self.user,
+            credential=self.credential,
             ssh=SshOptions(
                 connect_timeout=self.connect_timeout,
                 login_timeout=self.login_timeout,

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from remjobs.errors import UsageError
+from remjobs.model.credential import check_credential_name
 from remjobs.model.host import check_user_name
 
 __all__ = [
+    "CREDENTIAL",
     "DAYS",
     "FILE",
     "FOLDER",
@@ -91,11 +93,14 @@ def _paths(value: Any, base: Path) -> tuple[Path, ...]:
     return tuple(_path(item, base) for item in listed)
 
 
-def _user(value: Any, _base: Path) -> str:
-    try:
-        return check_user_name(value)
-    except (UsageError, TypeError) as exc:
-        raise ValueError from exc
+def _checked(check: Callable[[str], str]) -> Callable[[Any, Path], str]:
+    def read(value: Any, _base: Path) -> str:
+        try:
+            return check(value)
+        except (UsageError, TypeError) as exc:
+            raise ValueError from exc
+
+    return read
 
 
 def one_of(names: Iterable[str]) -> Kind:
@@ -121,4 +126,5 @@ PATHS = _kind(
     _paths,
     lambda text: [part for part in text.split(os.pathsep) if part],
 )
-USER = _kind("a user's name", _user)
+USER = _kind("a user's name", _checked(check_user_name))
+CREDENTIAL = _kind("a credential's name", _checked(check_credential_name))

@@ -7,6 +7,7 @@ from typing import Final
 
 from remjobs.model.output import OutputForm
 from remjobs.settings.kinds import (
+    CREDENTIAL,
     DAYS,
     FILE,
     FOLDER,
@@ -65,6 +66,12 @@ TABLE: Final = {
         Setting(name="output", kind=one_of(OutputForm), about="how output is shown (--output)"),
         Setting(name="color", kind=one_of(("auto", "never")), about="colours on a terminal"),
         Setting(name="user", kind=USER, about="user to log in as (-u)", unset=_AS_SSH),
+        Setting(
+            name="credential",
+            kind=CREDENTIAL,
+            about="credential that logs in (--credential)",
+            unset="none",
+        ),
         Setting(
             name="connect_timeout",
             kind=SECONDS,

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import ClassVar, Protocol, runtime_checkable
 from uuid import UUID
 
-from remjobs.errors import RemjobsError
+from remjobs.errors import RemjobsError, UsageError
 from remjobs.model.doctor import Finding
 from remjobs.model.host import Host
 from remjobs.model.job import ReasonKind
@@ -49,8 +49,16 @@ __all__ = [
     "SweepReport",
     "Transport",
     "TransportFactory",
+    "UnfitHost",
     "Unknown",
 ]
+
+
+class UnfitHost(UsageError):
+    """What is said of this host cannot be used: it fails, and others are not harmed.
+
+    If it is so for every host of a job, nothing starts.
+    """
 
 
 class HostFailure(RemjobsError):
@@ -395,6 +403,7 @@ class Transport(Protocol):
 
         Raises:
             UsageError: It names the thing and what to do.
+            UnfitHost: The same, but ``connect`` will say so too.
         """
         ...
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.keyring import keyring_session
 from support.sshd import keygen
 
 import remjobs
@@ -44,12 +43,12 @@ def findings(cli, *, code, **environment):
     return {f["check"]: f["message"] for f in done.json if f["verdict"] != "ok"}
 
 
-def test_all_is_well(cli, home, tmp_path):
+def test_all_is_well(cli, home, secret_service):
     """Every check is there, each is ok, with a real keyring: exit code 0."""
-    with keyring_session(tmp_path) as (session, _):
-        bus = {n: session[n] for n in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")}
-        backend = {"PYTHON_KEYRING_BACKEND": "keyring.backends.SecretService.Keyring"}
-        done = cli("doctor", **bus, **backend)
+    session = secret_service.environment
+    bus = {n: session[n] for n in ("XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")}
+    backend = {"PYTHON_KEYRING_BACKEND": "keyring.backends.SecretService.Keyring"}
+    done = cli("doctor", **bus, **backend)
     lines = done.out.splitlines()
     assert (done.code, {line.split()[0] for line in lines}) == (0, {"ok"}), done
     assert [line[9:25].strip() for line in lines] == [

@@ -66,9 +66,10 @@ def test_show_says_where_each_setting_comes_from(cli, fleet, sshd):
     rows = [line.split() for line in shown.splitlines()]
     assert rows[0] == ["web1", f"({fleet}:2)"]
     assert ["address", "127.0.1.1", f"{fleet}:2", "(ansible_host)"] in rows
-    assert ["port", str(sshd.port), f"{fleet}:7", "(ansible_port)"] in rows
+    assert ["port", str(sshd.port), f"{fleet}:7", "(group", "all,", "ansible_port)"] in rows
     assert ["user", "other", f"{cli.cwd}/more.toml:3"] in rows
-    assert rows[-1] == ["groups:", "web"]
+    assert rows[-2] == ["groups:", "web"]
+    assert rows[-1][:2] == ["credential:", "none;"]
     shown = cli("inventory", "show", "db1", "-i", fleet)
     assert "hunter2" not in shown.out + shown.err
     unknown = cli("inventory", "show", "wbe1", "-i", fleet)

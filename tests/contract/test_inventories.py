@@ -48,10 +48,40 @@ async def test_each_setting_says_where_it_comes_from(lab, fleet):
         SettingLine(name="address", value="10.0.0.1", file=beside, line=2, said_as="ansible_host"),
         SettingLine(name="user", value="w", file=str(fleet), line=3, said_as="ansible_user"),
         SettingLine(name="variables.list", value=[1, "a"], file=beside, line=3),
-        SettingLine(name="variables.site", value="here", file=str(fleet), line=7),
+        SettingLine(name="variables.site", value="here", file=str(fleet), line=7, group="all"),
     )
     everything = await lab.jobs.describe("all", inventory=fleet)
     assert "hunter2" not in repr(everything)
+
+
+CREDENTIALS = """\
+[hosts.own]
+credential = "own-one"
+[hosts.plain]
+[groups.web]
+hosts = ["own", "member"]
+credential = "web-one"
+"""
+
+
+async def test_a_host_says_which_credential_it_uses_and_who_says_so(lab, tmp_path, monkeypatch):
+    """The host before its groups, these before what is set for all; none is none."""
+    fleet = tmp_path / "fleet.toml"
+    fleet.write_text(CREDENTIALS)
+
+    async def used(host):
+        [details] = await lab.jobs.describe(host, inventory=fleet)
+        said = [line for line in details.settings if line.name == "credential"]
+        return details.credential, [(line.group, line.line) for line in said]
+
+    assert await used("own") == ("own-one", [(None, 2)])
+    assert await used("member") == ("web-one", [("web", 6)])
+    assert await used("plain") == (None, [])
+    monkeypatch.setenv("REMJOBS_CREDENTIAL", "set-one")
+    assert await used("plain") == ("set-one", [])
+    assert await used("member") == ("web-one", [("web", 6)])
+    fleet.write_text('[defaults]\ncredential = "all-one"\n' + CREDENTIALS)
+    assert await used("plain") == ("all-one", [("all", 2)])
 
 
 async def test_groups_show_their_hosts(lab, fleet):

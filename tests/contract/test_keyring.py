@@ -124,7 +124,7 @@ async def test_what_is_locked_gives_nothing(lockable):
     keyring, caller = lockable
     await keyring.set(CredentialInfo(name="x"), Secret("y"), caller)
     assert (await keyring.lock()).is_locked
-    waiting = asyncio.create_task(keyring.unlocked())
+    waiting = asyncio.create_task(keyring.unlocked(caller))
     for asked in (
         keyring.get("x", caller),
         keyring.list(caller),

@@ -226,6 +226,27 @@ async def test_a_locked_collection_is_told(tmp_path, secret_service):
         await keyring.get("x", caller)
 
 
+async def test_whoever_waits_for_the_systems_keyring_goes_on_once_it_is_unlocked(
+    tmp_path, secret_service
+):
+    """It is looked at without asking anybody; others' sessions are others'."""
+    caller = Caller(dbus_session_bus_address=secret_service.address)
+    keyring = Keyring(KeyringPlace(file=tmp_path / "none", look_every=0.2))
+    await keyring.set(CredentialInfo(name="x"), Secret("y"), caller)
+    secret_service.lock()
+    waiting = [asyncio.create_task(keyring.unlocked(caller)) for _ in range(20)]
+    nowhere = Caller(dbus_session_bus_address=f"unix:path={tmp_path}/none")
+    elsewhere = asyncio.create_task(keyring.unlocked(nowhere))
+    done, _ = await asyncio.wait(waiting, timeout=1)
+    assert not done
+    secret_service.unlock()
+    async with asyncio.timeout(20):
+        await asyncio.gather(*waiting)
+    assert (await keyring.get("x", caller)).password == Secret("y")
+    assert not elsewhere.done()
+    elsewhere.cancel()
+
+
 async def test_a_secret_of_another_program_is_a_password(tmp_path, secret_service):
     """What `keyring set remjobs NAME` kept, without a user."""
     environment = secret_service.environment

@@ -1,109 +1,95 @@
-"""The probe of the keyring, with real backends: usable, unfit, hanging, and none."""
-
-import os
-import signal
+"""What doctor says of the keyring, with real backends: usable, unfit, hanging, and none."""
 
 import pytest
-from support.keyring import keyring_session
+from support.engines import engine_over
 
-from remjobs.credentials.probe import probe
-from remjobs.model.doctor import Verdict
+from remjobs.credentials.keyring import Keyring, KeyringPlace
+from remjobs.engine.examine import examine
+from remjobs.model.doctor import ExamineRequest, Verdict
+from remjobs.model.request import Caller
+from remjobs.model.secret import Secret
 
-SECRET_SERVICE = {"PYTHON_KEYRING_BACKEND": "keyring.backends.SecretService.Keyring"}
+GNOME = "keyring.backends.SecretService.Keyring"
+DEADLY = """\
+import os
+from keyring.backend import KeyringBackend
+
+class Keyring(KeyringBackend):
+    priority = 9
+    def set_password(self, *args): os._exit(7)
+    get_password = delete_password = set_password
+"""
 
 
 @pytest.fixture
-def headless(tmp_path):
-    """An environment without a session bus, and with nothing of the user's."""
-    kept = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG"}}
-    return {**kept, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+def asked(tmp_path, monkeypatch):
+    """Gives what doctor finds, where this backend is chosen."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("PYTHON_KEYRING_BACKEND", raising=False)
+
+    async def ask(backend=None, *, bus=None, unlocked=None):
+        if backend is not None:
+            monkeypatch.setenv("PYTHON_KEYRING_BACKEND", backend)
+        keyring = Keyring(KeyringPlace(file=tmp_path / "file", timeout=2))
+        if unlocked is not None:
+            await keyring.unlock(Secret("phrase"), Caller(), new=True)
+            if not unlocked:
+                await keyring.lock()
+        caller = Caller(dbus_session_bus_address=bus)
+        async with engine_over(tmp_path / "jobs", keyring) as (engine, _):
+            found = [each async for each in examine(engine, ExamineRequest(caller=caller), ())]
+        [finding] = [each for each in found if each.check == "keyring"]
+        assert bool(finding.remedy) == (finding.verdict is not Verdict.OK)
+        return finding
+
+    return ask
 
 
-async def test_a_keyring_that_works(tmp_path):
+async def test_a_keyring_that_works(asked, secret_service):
     """A value is set, read and deleted; nothing of it stays."""
-    with keyring_session(tmp_path) as (environment, _):
-        for _ in range(2):
-            finding = await probe({**environment, **SECRET_SERVICE})
-            assert (finding.verdict, finding.remedy) == (Verdict.OK, ""), finding
-    assert "a value was set, read and deleted" in finding.message
-    stored = b"".join(path.read_bytes() for path in tmp_path.rglob("*.keyring"))
-    assert b"remjobs-doctor" not in stored
+    finding = await asked(GNOME, bus=secret_service.address)
+    assert finding.verdict is Verdict.OK, finding
+    assert finding.message == f"{GNOME}: a value was set and read"
 
 
-async def test_a_daemon_that_hangs_is_given_up_and_the_helper_killed(tmp_path):
-    """Keyring has no time limit of its own."""
-    with keyring_session(tmp_path) as (environment, daemon):
-        daemon.send_signal(signal.SIGSTOP)
-        finding = await probe({**environment, **SECRET_SERVICE}, seconds=2)
+async def test_a_daemon_that_hangs_and_one_that_is_locked(asked, secret_service):
+    """It says what to do, within its time."""
+    secret_service.hang()
+    finding = await asked(GNOME, bus=secret_service.address)
+    secret_service.wake()
     assert finding.verdict is Verdict.WARNING
-    assert "does not answer within 2 s" in finding.message
-    assert "dbus-run-session" in finding.remedy
+    assert "did not answer in 2 s" in finding.message
+    secret_service.lock()
+    finding = await asked(bus=secret_service.address)
+    assert (finding.verdict, "is locked" in finding.message) == (Verdict.WARNING, True)
 
 
-async def test_a_locked_keyring_without_a_desktop(tmp_path):
-    """There is nobody to unlock it."""
-    with keyring_session(tmp_path, unlocked=False) as (environment, _):
-        finding = await probe({**environment, **SECRET_SERVICE}, seconds=5)
-    assert finding.verdict is Verdict.WARNING
-    assert "cannot be used: " in finding.message or "does not answer" in finding.message
+@pytest.mark.parametrize("unlocked", [True, False])
+async def test_the_encrypted_file_is_what_is_looked_at_where_there_is_one(
+    asked, tmp_path, unlocked
+):
+    """Whatever else there is on the machine."""
+    finding = await asked("keyring.backends.null.Keyring", unlocked=unlocked)
+    assert finding.verdict is (Verdict.OK if unlocked else Verdict.WARNING)
+    assert str(tmp_path / "file") in finding.message
+    assert finding.remedy == ("" if unlocked else "`remjobs unlock`")
 
 
-async def test_no_session_bus(headless):
-    """On a server, over SSH."""
-    finding = await probe({**headless, **SECRET_SERVICE})
-    assert finding.verdict is Verdict.WARNING
-    assert "cannot be used: " in finding.message
-    assert "dbus-run-session" in finding.remedy
-
-
-async def test_no_backend(headless):
-    """What keyring chooses where it finds none."""
-    backend = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
-    finding = await probe({**headless, **backend})
-    assert finding.verdict is Verdict.WARNING
-    assert "NoKeyringError" in finding.message
-
-
-async def test_a_plaintext_file_is_refused(headless, tmp_path):
-    """It is what keyring chooses by itself where keyrings.alt is installed and no bus is."""
-    finding = await probe(headless)
-    assert finding.verdict is Verdict.PROBLEM
-    assert "PlaintextKeyring writes secrets to a file as they are" in finding.message
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-
-
-async def test_a_chain_with_a_plaintext_file_in_it_is_refused(tmp_path):
-    """Though a keyring that works comes first in it."""
-    with keyring_session(tmp_path) as (environment, _):
-        finding = await probe({k: v for k, v in environment.items() if "KEYRING_B" not in k})
-    assert finding.verdict is Verdict.PROBLEM
-    assert "PlaintextKeyring writes secrets to a file as they are, and is one" in finding.message
-    assert "SecretService" in finding.message
-
-
-async def test_a_backend_that_forgets_is_refused(headless):
-    """It says nothing when it is given a secret."""
-    backend = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
-    finding = await probe({**headless, **backend})
-    assert finding.verdict is Verdict.PROBLEM
-    assert "forgets what it is given" in finding.message
-
-
-async def test_a_backend_that_does_not_exist(headless):
-    """A wrong name."""
-    finding = await probe({**headless, "PYTHON_KEYRING_BACKEND": "nothing.at.All"})
-    assert finding.verdict is Verdict.WARNING
-    assert "cannot be used: ModuleNotFoundError" in finding.message
-
-
-async def test_a_backend_that_ends_its_process(headless, tmp_path):
-    """As a library in C may; it does not take us with it."""
-    (tmp_path / "deadly.py").write_text(
-        "import os\nfrom keyring.backend import KeyringBackend\n"
-        "class Keyring(KeyringBackend):\n    priority = 9\n"
-        "    def set_password(self, *args): os._exit(7)\n"
-        "    get_password = delete_password = set_password\n",
-    )
-    backend = {"PYTHON_KEYRING_BACKEND": "deadly.Keyring", "PYTHONPATH": str(tmp_path)}
-    finding = await probe({**headless, **backend})
-    assert (finding.verdict, "exit code 7" in finding.message) == (Verdict.WARNING, True)
+@pytest.mark.parametrize(
+    ("backend", "verdict", "message"),
+    [
+        (GNOME, Verdict.WARNING, "the keyring cannot be used: "),
+        ("keyring.backends.fail.Keyring", Verdict.WARNING, "there is no keyring"),
+        (None, Verdict.PROBLEM, "PlaintextKeyring keeps secrets for everybody to read"),
+        ("keyring.backends.null.Keyring", Verdict.PROBLEM, "null.Keyring forgets what it is given"),
+        ("nothing.at.All", Verdict.WARNING, "the keyring cannot be used: ModuleNotFoundError"),
+        ("deadly.Keyring", Verdict.WARNING, "the keyring's backend ended our helper"),
+    ],
+)
+async def test_a_keyring_that_cannot_be_used(asked, tmp_path, backend, verdict, message):
+    """No bus, no backend, a plain file, one that forgets, a wrong name, one that kills."""
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    finding = await asked(backend)
+    assert finding.verdict is verdict
+    assert message in finding.message
+    assert "unlock --new" in finding.remedy

@@ -343,6 +343,29 @@ async def test_a_key_of_a_type_that_is_not_supported_is_told(lab, make_sshd, tmp
         await lab.run(with_key(sshd, key))
 
 
+async def test_what_is_wrong_with_one_hosts_key_harms_no_other(lab, make_sshd, authority, tmp_path):
+    """Each of those hosts fails with its own message; without any other host nothing starts."""
+    sshd = make_sshd(addresses=4)
+    open_to_all = keygen(tmp_path / "open")
+    open_to_all.chmod(0o640)
+    garbage = tmp_path / "garbage"
+    garbage.write_text("no key")
+    garbage.chmod(0o600)
+    expired = keygen(tmp_path / "expired")
+    certificate = certify(authority, expired, sshd.user, "20200101:20200201")
+    keys = (open_to_all, garbage, expired)
+    bad = [with_key(sshd, key, number) for number, key in enumerate(keys, 1)]
+    job = await lab.run(*bad, sshd.host(4))
+    assert [child.state for child in job.children] == [*[S.FAILED] * 3, S.COMPLETED]
+    assert {child.reason.kind for child in job.children[:3]} == {K.AUTHENTICATION}
+    said = why(job)
+    assert f"{open_to_all}: others may read this key (mode 0640)" in said[0]
+    assert f"{garbage}: not a usable private key" in said[1]
+    assert f"the certificate {certificate} expired on 2020-0" in said[2]
+    with pytest.raises(UsageError, match="others may read this key"):
+        await lab.run(*bad[:2])
+
+
 async def test_a_dsa_key_is_told(lab, make_sshd, tmp_path):
     """No server of today takes it."""
     key = keygen(tmp_path / "key", "dsa")

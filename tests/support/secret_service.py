@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from jeepney import DBusAddress, new_method_call
+from jeepney.io.blocking import open_dbus_connection
 from support.sshd import wait_for
 
 
@@ -82,6 +84,21 @@ class SecretService:
             capture_output=True,
             env=self.environment,
         )  # fmt: skip
+
+    def unlock(self):
+        """Unlock it with its password, as whoever comes back does."""
+        way = DBusAddress("/org/freedesktop/secrets", "org.freedesktop.secrets")
+        service = way.with_interface("org.freedesktop.Secret.Service")
+        theirs = way.with_interface("org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface")
+        with open_dbus_connection(self.address) as bus:
+            opened = new_method_call(service, "OpenSession", "sv", ("plain", ("s", "")))
+            _, session = bus.send_and_get_reply(opened).body
+            login = "/org/freedesktop/secrets/collection/login"
+            master = (session, b"", self.PASSWORD.encode(), "text/plain")
+            words = (login, master)
+            bus.send_and_get_reply(
+                new_method_call(theirs, "UnlockWithMasterPassword", "o(oayays)", words)
+            )
 
     def stop(self):
         """End both."""

@@ -10,8 +10,9 @@ import subprocess
 import time
 
 
-def dialogue(cli, words, question=None, reply="", code=0):
-    """Run a command on a terminal, answer its question if it asks, return what it said."""
+def dialogue(cli, words, question=None, reply="", *, code=0, then=()):
+    """Run a command on a terminal, answer its questions if it asks, return what it said."""
+    asked = [*([] if question is None else [(question, reply)]), *then]
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         ["setsid", "--ctty", "--wait", *cli.argv(*words)],
@@ -22,7 +23,7 @@ def dialogue(cli, words, question=None, reply="", code=0):
         env=cli.environment,
     )
     os.close(theirs)
-    said, answered, until = b"", question is None, time.monotonic() + 30
+    said, until = b"", time.monotonic() + 30
     while time.monotonic() < until:
         if select.select([ours], [], [], 0.1)[0]:
             try:
@@ -31,10 +32,9 @@ def dialogue(cli, words, question=None, reply="", code=0):
                 break
         elif process.poll() is not None:
             break
-        if not answered and re.search(question.encode() + rb"[^\n]*[:\]] $", said):
-            os.write(ours, reply.encode() + b"\n")
-            answered = True
+        if asked and re.search(asked[0][0].encode() + rb"[^\n]*[:\]] $", said):
+            os.write(ours, asked.pop(0)[1].encode() + b"\n")
     os.close(ours)
     assert process.wait(timeout=5) == code, said
-    assert answered, said
+    assert not asked, said
     return said.decode()

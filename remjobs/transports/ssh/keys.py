@@ -14,11 +14,10 @@ from typing import Final, cast
 
 import asyncssh
 
-from remjobs.errors import UsageError
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.model.secret import Secret
-from remjobs.transports.base import Access, HostFailure, NeedsAnswer, SecretUse
+from remjobs.transports.base import Access, HostFailure, NeedsAnswer, SecretUse, UnfitHost
 from remjobs.transports.ssh.config import Identity
 
 __all__ = ["KeyPair", "Keys", "Loaded"]
@@ -60,14 +59,14 @@ class Keys:
         """Refuse a file that can never be a key, before anything starts.
 
         Raises:
-            UsageError: It names the file and what is wrong with it.
+            UnfitHost: It names the file and what is wrong with it.
         """
         try:
             self._opened.setdefault(path, _read(path, None))
         except _Encrypted:
             return
         except _Unusable as exc:
-            raise UsageError(str(exc)) from exc
+            raise UnfitHost(str(exc)) from exc
 
     async def load(
         self,
