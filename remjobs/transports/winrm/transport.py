@@ -14,7 +14,7 @@ from remjobs.model.doctor import Finding
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.request import Caller
 from remjobs.model.work import Work
-from remjobs.transports.base import Access, Login, Prospect, SecretUse
+from remjobs.transports.base import Access, Login, Prospect, SecretUse, UnfitHost
 from remjobs.transports.windows import launch
 from remjobs.transports.windows.launch import Surroundings
 from remjobs.transports.winrm.examine import examine
@@ -65,7 +65,7 @@ class WinRmTransport:
         for name in (options.ca_file, options.certificate_file, options.certificate_key_file):
             if name is not None and not Path(name).expanduser().is_file():
                 msg = f"{name}: no such file"
-                raise UsageError(msg)
+                raise UnfitHost(msg)
         how = _NO_PASSWORD.get(host.authentication)
         if how is not None and host.credential is not None:
             msg = f"{host.name}: {host.authentication} {how}; leave the credential out"
