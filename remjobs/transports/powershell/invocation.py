@@ -23,6 +23,7 @@ __all__ = [
     "check",
     "is_powershell",
     "payload",
+    "quoted",
     "raw_offsets",
     "shown",
     "text_of",
@@ -98,8 +99,8 @@ def payload(work: Work) -> Script:
 
 def shown(work: Work) -> str:
     """Return what PowerShell is given, to be read by people."""
-    text = text_of(work) if work.script is None else f"& {_quoted(work.script.name)}"
-    words = [text, *map(_quoted, work.arguments)]
+    text = text_of(work) if work.script is None else f"& {quoted(work.script.name)}"
+    words = [text, *map(quoted, work.arguments)]
     first = [] if work.initialization is None else [work.initialization]
     return "; ".join([*first, " ".join(words)])
 
@@ -121,11 +122,11 @@ def _typed(words: tuple[str, ...]) -> str:
 
     Only a parameter's name must stay bare: between quotes it would be a value.
     """
-    quoted = [word if _PARAMETER.fullmatch(word) else _quoted(word) for word in words[1:]]
-    return " ".join(["&", _quoted(words[0]), *quoted])
+    others = [word if _PARAMETER.fullmatch(word) else quoted(word) for word in words[1:]]
+    return " ".join(["&", quoted(words[0]), *others])
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """Quote literally; PowerShell takes typographic quotes for the same ones."""
     return "'" + _QUOTES.sub(r"\1\1", word) + "'"
 

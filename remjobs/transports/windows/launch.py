@@ -9,7 +9,7 @@ from uuid import UUID
 
 from remjobs.errors import UsageError
 from remjobs.model.work import Script, Work
-from remjobs.transports.powershell.invocation import is_powershell, text_of
+from remjobs.transports.powershell.invocation import is_powershell, quoted, text_of
 from remjobs.transports.powershell.invocation import shown as shown_by_powershell
 from remjobs.transports.windows.cmd import line_of
 from remjobs.transports.windows.document import WORDS, document
@@ -104,8 +104,8 @@ def shown(work: Work) -> str:
     if _is_cmd(program):
         assert work.command is not None  # noqa: S101 - a script for cmd was refused
         return f"cmd: {line_of(work.command)}"
-    steps = [] if work.directory is None else [f"Set-Location {work.directory}"]
-    steps += [f"$env:{name} = {value!r}" for name, value in work.environment.items()]
+    steps = [] if work.directory is None else [f"Set-Location {quoted(work.directory)}"]
+    steps += [f"$env:{name} = {quoted(value)}" for name, value in work.environment.items()]
     return f"{_called(program)}: {'; '.join([*steps, shown_by_powershell(work)])}"
 
 

@@ -275,8 +275,10 @@ class WinRmExecution:
 
     async def suspend(self) -> StopReport:
         """Say that it cannot be held."""
-        ended = self._flow.outcome is not None
-        return StopReport(confirmed=False, message=_HAS_ENDED if ended else _CANNOT_HOLD)
+        if self._flow.outcome is not None:
+            return StopReport(confirmed=False, message=_HAS_ENDED)
+        # 0 would say that it had ended.
+        return StopReport(confirmed=False, signalled=1, message=_CANNOT_HOLD)
 
     async def resume(self) -> StopReport:
         """Let it go on: it was never held."""
