@@ -116,11 +116,23 @@ class Kdc:
         self._run("kinit", "-c", cache, *more, name, said=f"{password}\n")
         return f"FILE:{cache}"
 
+    def gives(self, cache, service="HTTP/localhost"):
+        """Return whether somebody who has a cache gets a ticket for a service now."""
+        command = ["kvno", "-q", "-c", cache, service]
+        return (
+            subprocess.run(command, env=self._own, capture_output=True, check=False).returncode == 0
+        )
+
     def skewed(self, offset):
         """Return an environment in which the clock is off (``+1h``: see faketime(1))."""
         library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
         assert library, "libfaketime is missing: install faketime (make test does)"
-        return {**self.environment, "LD_PRELOAD": str(library), "FAKETIME": offset}
+        return {
+            **self.environment,
+            "LD_PRELOAD": str(library),
+            "FAKETIME": offset,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
 
     def stop(self):
         """End it."""

@@ -49,6 +49,7 @@ class WinRmEndpoint:
         self.address = address
         self.programs = programs
         self.port = 0
+        self._log = self.folder / "endpoint.log"
         self._authority = Authority(self.folder / "ca")
         self.ca_file = self._authority.file
         self.fingerprint = ""
@@ -57,6 +58,7 @@ class WinRmEndpoint:
             "users": self.users,
             "mechanisms": list(mechanisms),
             "channel_binding": channel_binding,
+            "address": "127.0.0.1" if address == "localhost" else address,
             **more,
         }
         if programs:
@@ -75,7 +77,8 @@ class WinRmEndpoint:
     @property
     def url(self) -> str:
         """Where it is asked."""
-        return f"{self.scheme}://{self.address}:{self.port}/wsman"
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{self.scheme}://{address}:{self.port}/wsman"
 
     def __enter__(self) -> Self:
         return self.start()
@@ -84,8 +87,8 @@ class WinRmEndpoint:
         self.stop()
 
     def start(self) -> Self:
-        """Start it, and wait until it listens."""
-        with (self.folder / "endpoint.log").open("w") as log:
+        """Start it, and wait until it listens; a second time on the same port."""
+        with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "winrm_endpoint"],
                 cwd=TESTS,
@@ -95,7 +98,7 @@ class WinRmEndpoint:
                 stderr=log,
                 text=True,
             )
-        self.port = self._ask(self._settings)["port"]
+        self.port = self._settings["port"] = self._ask(self._settings)["port"]
         return self
 
     def _ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +110,7 @@ class WinRmEndpoint:
             process.stdin.write(json.dumps(order) + "\n")
             process.stdin.flush()
             said = process.stdout.readline()
-        assert said, f"the endpoint ended: {(self.folder / 'endpoint.log').read_text()}"
+        assert said, f"the endpoint ended: {self._log.read_text()}"
         answer: dict[str, Any] = json.loads(said)
         assert "error" not in answer, answer["error"]
         return answer
@@ -174,3 +177,4 @@ class WinRmEndpoint:
         process.stdin.close()
         process.wait(timeout=20)
         process.stdout.close()
+        assert not (wrong := self._log.read_text()), f"the endpoint is wrong: {wrong}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from winrm_endpoint import ntlm
 from winrm_endpoint.endpoint import Endpoint
-from winrm_endpoint.faults import Fault
+from winrm_endpoint.faults import KINDS, Fault
 from winrm_endpoint.server import Listener
 from winrm_endpoint.settings import Settings
 
@@ -24,6 +25,8 @@ def main() -> None:
     os.environ.update(NTLM_USER_FILE=str(users), LM_COMPAT_LEVEL="5")
     endpoint = Endpoint(settings)
     listener = Listener(endpoint)
+    # pyspnego warns of logins that are refused, which is what it is here for.
+    logging.disable()
     listener.start()
     _say({"port": listener.server_address[1]})
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -44,6 +47,8 @@ def _obey(endpoint: Endpoint, order: dict[str, Any]) -> dict[str, Any]:
     match order.pop("do"):
         case "status":
             return endpoint.status()
+        case "fault" if order["kind"] not in KINDS:
+            return {"error": f"no such fault: {order['kind']}"}
         case "fault":
             endpoint.faults.add(Fault(**order))
         case "clear":

@@ -13,6 +13,10 @@ CHANNEL_BOUND = 0x800
 """The flag by which GSSAPI says that bindings were given and are right."""
 
 
+DELEGATED = 0x1
+"""The flag by which GSSAPI says that credentials came along (RFC 2744)."""
+
+
 class BadBindings(Exception):
     """The channel is not the one that the client logged in over."""
 
@@ -84,6 +88,13 @@ class Watched:
         if not self._required or self.mechanism == "credssp" or self.negotiated == "ntlm":
             return True
         return bool(_flags(self.context) & CHANNEL_BOUND)
+
+    @property
+    def delegated(self) -> bool:
+        """Whether the client has handed over its credentials."""
+        if self.mechanism == "credssp":
+            return True
+        return self.negotiated == "kerberos" and bool(_flags(self.context) & DELEGATED)
 
 
 def _flags(context: Any) -> int:

@@ -16,6 +16,8 @@ from typing import IO
 READ = 32 * 1024
 HELD = 1024 * 1024
 """So much output waits for a Receive; then the command waits."""
+GATHER = 0.01
+"""So long a Receive that has something waits for more, in seconds."""
 CONTROL_C = -1073741510
 """STATUS_CONTROL_C_EXIT, as a host says it: signed."""
 
@@ -109,10 +111,9 @@ class Command:
     def receive(self, names: Sequence[str], most: int, timeout: float) -> list[tuple[str, bytes]]:
         """Wait for output of some streams, or the end; return no more bytes than asked for."""
         with self._news:
-            self._news.wait_for(
-                lambda: self.ended or self.exit is not None or self._waits(names),
-                timeout,
-            )
+            self._news.wait_for(lambda: self._over() or self._waits(names), timeout)
+            # What follows at once goes along: its end above all.
+            self._news.wait_for(self._over, min(GATHER, timeout))
             taken: list[tuple[str, bytes]] = []
             kept: list[tuple[str, bytes]] = []
             for name, data in self._chunks:
@@ -123,6 +124,9 @@ class Command:
             self._chunks = kept
             self._news.notify_all()
             return taken
+
+    def _over(self) -> bool:
+        return self.ended or self.exit is not None
 
     def _waits(self, names: Sequence[str]) -> bool:
         return any(name in names for name, _ in self._chunks)
@@ -171,8 +175,8 @@ class Command:
             self.ended = True
             self._news.notify_all()
         self.signal(signal.SIGKILL)
-        self._process.wait()
         self._reader.join()
+        self._process.wait()
         with self._input:
             for name in self._pipes:
                 self._close(name)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import Any, NoReturn
 
 from winrm_endpoint import sealing, soap
 from winrm_endpoint.codes import Code, WsmanFault
@@ -139,6 +139,7 @@ class Connection(BaseHTTPRequestHandler):
                 "user": identity.user,
                 "mechanism": identity.mechanism,
                 "negotiated": identity.negotiated,
+                "delegated": identity.delegated,
                 "sealed": protocol,
             },
         )
@@ -217,15 +218,19 @@ class Connection(BaseHTTPRequestHandler):
         """Let the connection end after this answer."""
         self.close_connection = True
 
-    def reset(self) -> None:
-        """Cut the connection, with a reset."""
-        self.last()
+    def reset(self) -> NoReturn:
+        """Cut the connection, with a reset.
+
+        Raises:
+            ConnectionAbortedError: Nothing can be said any more.
+        """
         linger = struct.pack("ii", 1, 0)
         with suppress(OSError):
             self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         for held in (self.wfile, self.rfile, self.request):
             with suppress(OSError):
                 held.close()
+        raise ConnectionAbortedError
 
     def drop_contexts(self) -> None:
         """Let the whole endpoint forget who has logged in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -74,12 +75,22 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.tls:
+        _limit(context, settings.tls)
     context.load_cert_chain(settings.certificate)
     if settings.client_ca is not None and "certificate" in settings.mechanisms:
         context.load_verify_locations(settings.client_ca)
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
+
+
+def _limit(context: ssl.SSLContext, version: str) -> None:
+    """Speak no newer TLS than this; the old ones need what OpenSSL has switched off."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion[f"TLSv{version.replace('.', '_')}"]
 
 
 def _bindings(settings: Settings) -> GssChannelBindings | None:

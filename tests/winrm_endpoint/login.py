@@ -36,12 +36,14 @@ class Identity:
     Attributes:
         mechanism: How, as the Authorization named it.
         negotiated: What it came to: ``kerberos`` or ``ntlm`` where that was negotiated.
+        delegated: Whether credentials came along.
         context: What seals, where the mechanism can.
     """
 
     user: str
     mechanism: str
     negotiated: str = ""
+    delegated: bool = False
     context: Any = None
 
 
@@ -198,6 +200,7 @@ class Login:
             user=user,
             mechanism=context.mechanism,
             negotiated=context.negotiated,
+            delegated=context.delegated,
             context=context.context,
         )
         more = [f"{scheme} {base64.b64encode(answer).decode()}"] if answer else []

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import threading
+import traceback
 from functools import partial
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
@@ -26,6 +29,8 @@ class Listener(ThreadingMixIn, TCPServer):
         self._endpoint = endpoint
         self._ended = threading.Event()
         settings = endpoint.settings
+        if ":" in settings.address:
+            self.address_family = socket.AF_INET6
         super().__init__((settings.address, settings.port), partial(Connection, endpoint))
 
     def start(self) -> None:
@@ -39,11 +44,13 @@ class Listener(ThreadingMixIn, TCPServer):
         self.shutdown()
         self.server_close()
         self._endpoint.cut()
-        self._endpoint.shells.end()
+        self._endpoint.shells.end(for_good=True)
 
     def _sweep(self) -> None:
         while not self._ended.wait(SWEEP):
             self._endpoint.shells.drop_idle()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be silent about clients that go away."""
+        """Be silent about clients that go away, and loud about what is wrong here."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            traceback.print_exc()

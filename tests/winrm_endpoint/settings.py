@@ -15,13 +15,14 @@ class Settings:
     r"""The configuration of one endpoint.
 
     Attributes:
-        users: Names, ``DOMAIN\\name`` and ``name@REALM`` too, and their passwords.
+        users: Names, ``DOMAIN\name`` and ``name@REALM`` too, and their passwords.
         denied: Users who log in well and still may do nothing.
         certificate: PEM file of the server's certificate and key, for HTTPS.
         client_ca: PEM file of the authority of client certificates.
         channel_binding: ``none``: not looked at; ``allowed``: right if there is one;
             ``required``: there must be one.
         digest_uses: How many requests a nonce is good for; then it is stale.
+        tls: The highest version spoken, where it is not the newest: ``1.1`` or ``1.2``.
         programs: A folder that comes first on the PATH of commands, and is their drive C.
         max_envelope: The largest request taken, in bytes.
     """
@@ -36,6 +37,7 @@ class Settings:
     certificate: Path | None = None
     client_ca: Path | None = None
     channel_binding: str = "allowed"
+    tls: str | None = None
     digest_algorithm: str = "MD5"
     digest_uses: int = 1000
     programs: Path | None = None

@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ class Shells:
                 )
             },
         }
+        self._closed = False
         self.opened = 0
 
     def serve(self, request: Request, user: str) -> bytes:
@@ -113,6 +115,8 @@ class Shells:
 
     def _keep(self, shell: Shell) -> None:
         with self._lock:
+            if self._closed:
+                raise WsmanFault(Code.ABORTED)
             mine = [other for other in self._shells.values() if other.user == shell.user]
             if len(mine) >= self._settings.shells_per_user:
                 raise WsmanFault(Code.TOO_MANY_SHELLS)
@@ -147,9 +151,12 @@ class Shells:
         line = command_line(words, shell.environment, self._settings.programs, skip=skip)
         key = said.get("CommandId") or str(uuid.uuid4()).upper()
         with self._lock:
+            # It may have been closed since it was found; what begins now would stay.
+            if shell.id not in self._shells:
+                raise WsmanFault(Code.NO_SHELL)
             self._count_operations(user)
-            self._seen.append({"shell": shell.id, "line": " ".join(words), "skip": skip})
             shell.commands[key] = self._begin(line, shell)
+            self._seen.append({"shell": shell.id, "line": " ".join(words), "skip": skip})
         return f"<rsp:CommandResponse><rsp:CommandId>{key}</rsp:CommandId></rsp:CommandResponse>"
 
     def _begin(self, line: list[str], shell: Shell) -> Command:
@@ -170,18 +177,26 @@ class Shells:
         wanted = request.part("rsp:Receive/rsp:DesiredStream")
         key, names = wanted.get("CommandId", ""), (wanted.text or "").split()
         command = _running(shell, key)
-        shell.busy += 1
-        try:
+        with self._in_use(shell):
             came = command.receive(names, (request.most - ROOM) * 3 // 4, request.timeout)
-        finally:
-            shell.busy -= 1
-            shell.used = time.monotonic()
         if command.ended:
             raise WsmanFault(Code.ABORTED)
         done = command.done(names)
         if not came and not done:
             raise WsmanFault(Code.TIMED_OUT)
         return _received(key, came, names, command.exit if done else None)
+
+    @contextmanager
+    def _in_use(self, shell: Shell) -> Iterator[None]:
+        """Let a shell not count as idle."""
+        with self._lock:
+            shell.busy += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                shell.busy -= 1
+                shell.used = time.monotonic()
 
     def _send(self, request: Request, user: str) -> str:
         shell = self._find(request, user)
@@ -229,9 +244,10 @@ class Shells:
         for shell in idle:
             _end(shell)
 
-    def end(self) -> None:
-        """Close all of them."""
+    def end(self, *, for_good: bool = False) -> None:
+        """Close all of them; for good: and let none be opened."""
         with self._lock:
+            self._closed = for_good
             shells = list(self._shells.values())
             self._shells.clear()
         for shell in shells:

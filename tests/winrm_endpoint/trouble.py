@@ -12,6 +12,8 @@ from winrm_endpoint.codes import WsmanFault
 from winrm_endpoint.faults import ENTITIES, Fault
 
 Answer = tuple[int, bytes]
+PERFORM = ("truncated", "reset-middle")
+"""These do what was asked for, to have an answer that they can spoil."""
 
 
 class Wire(Protocol):
@@ -37,7 +39,7 @@ def go_wrong(wire: Wire, fault: Fault) -> bool:
     if fault.kind == "close":
         wire.last()
         return False
-    if fault.perform:
+    if fault.perform and fault.kind not in PERFORM:
         wire.perform()
     _MAKERS[fault.kind](wire, fault)
     return True
