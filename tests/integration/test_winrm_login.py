@@ -39,6 +39,8 @@ def kdc(tmp_path_factory):
     made.add_user("alice", PASSWORD)
     made.require_preauth("alice")
     made.add_service("HTTP/localhost")
+    made.add_odd_user("locked", PASSWORD, "-allow_tix")
+    made.add_odd_user("old", PASSWORD, "-pwexpire", "yesterday")
     made.add_user("OTHER/localhost", "of a service whose key no host has")
     yield made
     made.stop()
@@ -231,6 +233,51 @@ def test_no_ticket(lab, tmp_path, scheme, mechanism):
     )
     assert "kinit" in failure.remedy
     assert host.status()["requests"] == before
+
+
+@pytest.mark.parametrize("mechanism", BY_TICKET)
+def test_ticket_of_another(lab, mechanism):
+    """Where a user is named, only that user's ticket will do."""
+    login = login_of(mechanism, f"bob@{REALM}", secret=None, ccache=lab.ticket)
+    failure = fails(lab.wire(endpoint_of(lab.host()), login))
+    words = f"there is no Kerberos ticket of bob@{REALM} in {lab.ticket}"
+    assert (failure.reason, str(failure)) == (K.AUTHENTICATION, words)
+
+
+KDC_REFUSES = [
+    ("locked", "the KDC has locked or disabled the user"),
+    ("old", "the password has expired"),
+]
+
+
+@pytest.mark.parametrize(("user", "words"), KDC_REFUSES)
+@pytest.mark.parametrize("mechanism", [Auth.KERBEROS, Auth.NEGOTIATE, Auth.CREDSSP])
+def test_kdc_refuses(lab, user, words, mechanism):
+    """What the KDC has against a user is said; the password goes to nobody else."""
+    host = lab.host()
+    before = host.status()["requests"]
+    failure = fails(lab.wire(endpoint_of(host), login_of(mechanism, f"{user}@{REALM}")))
+    assert (failure.reason, str(failure)) == (K.AUTHENTICATION, words)
+    assert host.status()["requests"] == before
+
+
+NOT_IN_REALM = [
+    (f"nobody@{REALM}", "the KDC does not know the user"),
+    ("alice@NOWHERE.INVALID", "no KDC answers for the realm"),
+    ("a@b@c", "a@b@c is no name in a realm: Malformed representation of principal"),
+]
+
+
+@pytest.mark.parametrize(("user", "words"), NOT_IN_REALM)
+def test_not_in_realm(lab, user, words):
+    """A user that no KDC knows of can have no ticket; Negotiate goes on with NTLM."""
+    host = lab.host()
+    failure = fails(lab.wire(endpoint_of(host), login_of(Auth.KERBEROS, user)))
+    assert (failure.reason, str(failure)) == (K.AUTHENTICATION, words)
+    negotiated = login_of(Auth.NEGOTIATE, user, secret=Secret(WRONG))
+    before = counted(host, user)[0]
+    fails(lab.wire(endpoint_of(host), negotiated), LoginRefused)
+    assert counted(host, user)[0] == before + 1
 
 
 @pytest.fixture(scope="module")

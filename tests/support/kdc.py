@@ -90,6 +90,11 @@ class Kdc:
         """Let the KDC see a wrong password, and count it, as Active Directory does."""
         self._run(_system("kadmin.local"), "modprinc", "+requires_preauth", name)
 
+    def add_odd_user(self, name, password, *done):
+        """Add somebody who is not as others are: how is in kadmin's words."""
+        self.add_user(name, password)
+        self._run(_system("kadmin.local"), "modprinc", *done, name)
+
     def refusals(self, name):
         """Return how many passwords of somebody's were refused since the last right one."""
         said = self._run(_system("kadmin.local"), "getprinc", name).stdout

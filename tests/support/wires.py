@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 from support.winrm import PASSWORD, WinRmEndpoint
 from winrm.protocol import Protocol
@@ -139,3 +139,63 @@ class Proxy(Relay):
 
     def _answered(self, near: socket.socket) -> None:
         near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+Script = Callable[[dict[str, str], bytes], bytes]
+"""Given a request's header fields (in small letters) and body, returns the answer's bytes."""
+
+
+class Scripted:
+    """A host that answers as a script says; ``seen`` has what it was sent."""
+
+    def __init__(self, *scripts: Script | bytes) -> None:
+        self._scripts = list(scripts)
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for held in (*self._open, self._listener):
+            with suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for held in (*self._open, self._listener):
+            held.close()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is."""
+        return Endpoint(scheme="http", address="127.0.0.1", port=self.port, allow_plaintext=True)
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                self._open.append(near)
+                with near.makefile("rb") as lines:
+                    while self._scripts and (line := lines.readline()):
+                        assert line.startswith(b"POST ")
+                        near.sendall(self._answer(lines))
+                near.shutdown(socket.SHUT_WR)
+
+    def _answer(self, lines: BinaryIO) -> bytes:
+        fields = {}
+        while (line := lines.readline().decode().strip()) != "":
+            name, _, value = line.partition(":")
+            fields[name.lower()] = value.strip()
+        body = lines.read(int(fields.get("content-length", "0")))
+        self.seen.append((fields, body))
+        script = self._scripts.pop(0)
+        return script if isinstance(script, bytes) else script(fields, body)
+
+
+def answered(status: int, body: bytes = b"", *fields: str) -> bytes:
+    """Return an HTTP answer."""
+    lines = [f"HTTP/1.1 {status} So", f"Content-Length: {len(body)}", *fields, "", ""]
+    return "\r\n".join(lines).encode() + body

@@ -34,6 +34,7 @@ from remjobs.transports.winrm.wire import (
 )
 from remjobs.transports.winrm.wire.answer import Answer, check_envelope, refusal
 from remjobs.transports.winrm.wire.clocks import clock_words
+from remjobs.transports.winrm.wire.digest import Responder
 from remjobs.transports.winrm.wire.errors import not_reached, went
 from remjobs.transports.winrm.wire.sealing import seal, unseal
 from remjobs.transports.winrm.wire.tickets import Tickets, kerberos_failure
@@ -423,6 +424,28 @@ def test_tickets_are_renewed(monkeypatch):
     assert tickets.cache() == "MEMORY:1"
     tickets.close()
     assert destroyed == made
+
+
+CHALLENGE = {"realm": "WSMAN", "nonce": "n", "qop": "auth"}
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "MD5-sess", "SHA-256"])
+def test_digest(algorithm):
+    """A challenge is answered without the password; a nonce's uses are counted."""
+    responder = Responder("alice", "pa55word")
+    challenge = {**CHALLENGE, "algorithm": algorithm}
+    for count in ("00000001", "00000002"):
+        said = responder.respond(challenge, HTTPS.url)
+        assert said.startswith('Digest username="alice", realm="WSMAN", nonce="n", uri="/wsman"')
+        assert f"nc={count}" in said
+        assert "pa55word" not in said
+
+
+@pytest.mark.parametrize("more", [{"algorithm": "SHA-512-256-sess"}, {"qop": "auth-int"}])
+def test_digest_that_is_not_known(more):
+    """What is asked for and not known is refused."""
+    with pytest.raises(HostFailure, match="is not known"):
+        Responder("alice", "pa55word").respond({**CHALLENGE, **more}, HTTPS.url)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from remjobs.transports.winrm.wire.check import check_login
 from remjobs.transports.winrm.wire.endpoint import Endpoint
 from remjobs.transports.winrm.wire.errors import AnswerRefused, ConnectionBroken, LoginRefused
 from remjobs.transports.winrm.wire.login import WinRmLogin
+from remjobs.transports.winrm.wire.tls import TlsContexts
 from remjobs.transports.winrm.wire.wire import Wire
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "ConnectionBroken",
     "Endpoint",
     "LoginRefused",
+    "TlsContexts",
     "WinRmLogin",
     "Wire",
     "check_login",

@@ -10,7 +10,7 @@ from remjobs.model.authentication import Authentication
 from remjobs.transports.winrm.wire.endpoint import Endpoint
 from remjobs.transports.winrm.wire.login import WinRmLogin
 from remjobs.transports.winrm.wire.tickets import has_kerberos
-from remjobs.transports.winrm.wire.tls import is_fingerprint, tls_context
+from remjobs.transports.winrm.wire.tls import check_files, is_fingerprint
 
 __all__ = ["check_login", "check_secrecy"]
 
@@ -87,11 +87,8 @@ def _of_scheme(endpoint: Endpoint, login: WinRmLogin) -> Iterator[str]:
 def _of_tls(endpoint: Endpoint, login: WinRmLogin) -> Iterator[str]:
     if endpoint.fingerprint is not None and not is_fingerprint(endpoint.fingerprint):
         yield "the fingerprint is no SHA-256 in hex (64 digits, colons allowed)"
-    if not endpoint.is_https:
-        return
-    try:
-        tls_context(endpoint, login)
-    except OSError as exc:
-        names = (endpoint.ca_file, login.certificate_file, login.certificate_key_file)
-        files = ", ".join(name for name in names if name is not None)
-        yield f"cannot use {files}: {exc.strerror or exc}"
+    if endpoint.is_https:
+        try:
+            check_files(endpoint, login)
+        except UsageError as exc:
+            yield str(exc)

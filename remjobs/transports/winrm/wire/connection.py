@@ -6,6 +6,7 @@ import http.client
 import select
 import socket
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import Final
@@ -23,12 +24,13 @@ from remjobs.transports.winrm.wire.errors import (
     went,
 )
 from remjobs.transports.winrm.wire.login import WinRmLogin
-from remjobs.transports.winrm.wire.tls import check_pin, tls_context
+from remjobs.transports.winrm.wire.tls import TlsContexts, check_pin
 
 __all__ = ["LIMIT", "Connection"]
 
 LIMIT: Final = 8 * 2**20
 """Bytes of one answer. A listener's default limit of an envelope is 500 KiB."""
+_PIECE: Final = 65_536
 _COMMON: Final = {
     "User-Agent": "remjobs",
     "Connection": "Keep-Alive",
@@ -43,11 +45,11 @@ class Connection:
     neither follows redirects nor opens itself anew.
     """
 
-    def __init__(self, endpoint: Endpoint, login: WinRmLogin) -> None:
+    def __init__(self, endpoint: Endpoint, login: WinRmLogin, tls: TlsContexts) -> None:
         """Contact nobody yet."""
         self._endpoint = endpoint
         self._login = login
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls
         self._http: _Http | None = None
         self.certificate: bytes | None = None
         """The host's (DER), while the connection stands; None over http."""
@@ -65,7 +67,7 @@ class Connection:
             HostFailure: Nobody answers, or it is not the host we know.
         """
         self.close()
-        self._http = _Http(self._endpoint, self._tls_context())
+        self._http = _Http(self._endpoint, self._context())
         try:
             self._http.connect()
             self.certificate = self._http.peer_certificate()
@@ -98,7 +100,7 @@ class Connection:
                     status=response.status,
                     phrase=response.reason,
                     headers=response.headers,
-                    body=_body(response),
+                    body=_body(response, self._endpoint.read_timeout),
                 )
         except (OSError, http.client.HTTPException) as exc:
             failure = went(_last_words(self._http.sock) or exc, self._endpoint)
@@ -118,14 +120,14 @@ class Connection:
         self._http = None
         self.certificate = None
 
-    def _tls_context(self) -> ssl.SSLContext | None:
-        if self._tls is None and self._endpoint.is_https:
-            try:
-                self._tls = tls_context(self._endpoint, self._login)
-            except OSError as exc:
-                msg = "the files with certificates cannot be used any more"
-                raise HostFailure(ReasonKind.HOST_KEY, msg, stage=Stage.HOST_KEY) from exc
-        return self._tls
+    def _context(self) -> ssl.SSLContext | None:
+        if not self._endpoint.is_https:
+            return None
+        try:
+            return self._tls.get(self._endpoint, self._login)
+        except OSError as exc:
+            msg = "the files with certificates cannot be used any more"
+            raise HostFailure(ReasonKind.HOST_KEY, msg, stage=Stage.HOST_KEY) from exc
 
 
 class _Http(http.client.HTTPConnection):
@@ -209,20 +211,27 @@ def _last_words(sock: socket.socket | None) -> ssl.SSLError | None:
     return None
 
 
-def _body(response: http.client.HTTPResponse) -> bytes:
+def _body(response: http.client.HTTPResponse, patience: float) -> bytes:
     """Read an answer to its end.
+
+    Args:
+        response: Begun.
+        patience: Seconds in all: a host may not keep us by a byte now and then.
 
     Raises:
         AnswerRefused: It is larger than any listener's should be.
         http.client.IncompleteRead: It ended early.
+        TimeoutError: It took too long.
     """
-    length = response.length
-    body = b""
-    if length is None:
-        body = response.read(LIMIT + 1)
-    elif length <= LIMIT:
-        body = response.read()
-    if len(body) > LIMIT or (length or 0) > LIMIT:
+    body = bytearray()
+    end = time.monotonic() + patience
+    while len(body) <= LIMIT and (piece := response.read1(_PIECE)):
+        body += piece
+        if time.monotonic() > end:
+            raise TimeoutError
+    if len(body) > LIMIT:
         msg = f"the host's answer is larger than {LIMIT // 2**20} MiB"
         raise AnswerRefused(msg)
-    return body
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return bytes(body)

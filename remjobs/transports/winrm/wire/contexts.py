@@ -112,8 +112,7 @@ class Contexts:
         return Password(username=user, password=password.reveal())
 
     def _ticket(self) -> KerberosCCache:
-        user = self._login.user
-        named = user if user and "\\" not in user and self._login.secret is None else None
+        named = self._login.principal if self._login.secret is None else None
         return KerberosCCache(self._tickets.cache(), principal=named)
 
     def _either(self) -> list[Credential]:

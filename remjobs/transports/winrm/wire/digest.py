@@ -18,7 +18,7 @@ from remjobs.transports.winrm.wire.errors import LoginRefused
 from remjobs.transports.winrm.wire.login import WinRmLogin
 from remjobs.transports.winrm.wire.refusals import not_offered, password_of, password_refused
 
-__all__ = ["Digest"]
+__all__ = ["Digest", "Responder"]
 
 _TYPE: Final = f"{SOAP};charset=UTF-8"
 _SCHEME: Final = "digest "
@@ -38,7 +38,7 @@ class Digest:
         self._login = login
         self._url = url
         self._challenge: Challenge | None = None
-        self._responder: _Responder | None = None
+        self._responder: Responder | None = None
 
     def enter(self, connection: Connection) -> None:
         """Fetch a challenge with an empty request, once: it outlives the connection."""
@@ -73,17 +73,18 @@ class Digest:
     def _post(self, connection: Connection, message: bytes) -> Answer:
         if self._responder is None:
             user, password = password_of(self._login)
-            self._responder = _Responder(user, password.reveal())
+            self._responder = Responder(user, password.reveal())
         if not connection.is_open:
             connection.open()
         said = self._responder.respond(self._challenge or {}, self._url)
         return connection.post(message, {"Authorization": said, "Content-Type": _TYPE})
 
 
-class _Responder(HTTPDigestAuth):
+class Responder(HTTPDigestAuth):
     """requests' Digest without its flow, which tries a refused password again."""
 
     def __init__(self, user: str, password: str) -> None:
+        """Answer for this user."""
         super().__init__(user, password)
         # requests counts a nonce's uses for each thread, a host counts them all.
         self._thread_local: Any = SimpleNamespace()

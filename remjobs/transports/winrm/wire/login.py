@@ -36,3 +36,8 @@ class WinRmLogin:
     def has_realm(self) -> bool:
         """Whether the user's name says a Kerberos realm."""
         return self.user is not None and "@" in self.user
+
+    @property
+    def principal(self) -> str | None:
+        """Whose tickets are meant; None: whosever there are."""
+        return None if not self.user or "\\" in self.user else self.user

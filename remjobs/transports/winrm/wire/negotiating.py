@@ -138,60 +138,48 @@ class Negotiating:
             if leg == 0 and answer.status == _UNAUTHORIZED and not answer.offers(scheme):
                 return answer
             reply = answer.token(scheme)
-            token = self._reply(context, reply, answer) if reply else None
+            needs = reply is not None and not context.complete
+            token = self._step(context, reply, answer, leg) if needs else None
             if answer.status == _OK:
                 self._check_proven(context)
                 return None
             if not token:
-                raise self._refused(context, leg, answer)
+                raise self._turned_away(context, answer, leg)
         raise HostFailure(
             ReasonKind.REFUSED, "the host does not end the login", stage=Stage.AUTHENTICATION
         )
 
-    def _reply(self, context: ContextProxy, reply: bytes, answer: Answer) -> bytes | None:
-        """Return what to say to a host's token; nothing once we have said all."""
-        return None if context.complete else self._step(context, reply, answer)
-
     def _step(
-        self, context: ContextProxy, token: bytes | None, answer: Answer | None = None
+        self,
+        context: ContextProxy,
+        token: bytes | None,
+        answer: Answer | None = None,
+        leg: int = 0,
     ) -> bytes | None:
+        """Take the host's token, that came with an answer, and return ours."""
         try:
             return context.step(token)
         except BadBindingsError as exc:
             raise not_proven("its CredSSP is not at the end of this connection") from exc
         except (SpnegoError, *_MALFORMED) as exc:
-            raise self._failed(context, exc, answer) from exc
+            if "protocol version" in str(exc):
+                raise _too_old() from exc
+            if answer is None or code_of(exc) is not None:
+                raise kerberos_failure(exc, self._login, self._contexts.principal) from exc
+            raise self._turned_away(context, answer, leg) from exc
 
-    def _failed(self, context: ContextProxy, exc: Exception, answer: Answer | None) -> HostFailure:
-        """Say what an error in a token means."""
-        if self._has_shown_password(context, answer):
-            return LoginRefused(password_refused(self._login))
-        if "protocol version" in str(exc):
-            msg = "the host's CredSSP is older than version 5, which is not safe (CVE-2018-0886)"
-            return HostFailure(
-                ReasonKind.REFUSED, msg, stage=Stage.AUTHENTICATION, remedy="update the host"
-            )
-        if code_of(exc) is None and answer is not None:
-            return self._turned_away(answer)
-        return kerberos_failure(exc, self._login, self._contexts.principal)
-
-    def _refused(self, context: ContextProxy, leg: int, answer: Answer) -> HostFailure:
-        """Say why a host asks again instead of letting us in."""
-        if self._has_shown_password(context, answer, leg):
-            return LoginRefused(password_refused(self._login))
-        return self._turned_away(answer)
-
-    def _has_shown_password(
-        self, context: ContextProxy, answer: Answer | None, leg: int = 1
-    ) -> bool:
+    def _has_shown_password(self, context: ContextProxy, leg: int) -> bool:
         """Whether the host has seen what NTLM makes of the password, and answered that."""
-        if answer is None or context.negotiated_protocol != "ntlm":
+        if context.negotiated_protocol != "ntlm":
             return False
         if self._mechanism is Authentication.CREDSSP:
             return context.get_extra_info("auth_stage") in _PASSWORD_STAGES
         return leg > 0
 
-    def _turned_away(self, answer: Answer) -> HostFailure:
+    def _turned_away(self, context: ContextProxy, answer: Answer, leg: int) -> HostFailure:
+        """Say why a host does not let us in after so many tokens."""
+        if self._has_shown_password(context, leg):
+            return LoginRefused(password_refused(self._login))
         skew = clock_words(answer.headers.get("Date"))
         if self._mechanism is Authentication.NTLM or self._mechanism is Authentication.CREDSSP:
             msg, remedy = f"the host refuses {self._mechanism}", "see its policies and its log"
@@ -216,6 +204,13 @@ class Negotiating:
                 "the host does not agree to encrypted messages",
                 stage=Stage.AUTHENTICATION,
             )
+
+
+def _too_old() -> HostFailure:
+    msg = "the host's CredSSP is older than version 5, which is not safe (CVE-2018-0886)"
+    return HostFailure(
+        ReasonKind.REFUSED, msg, stage=Stage.AUTHENTICATION, remedy="update the host"
+    )
 
 
 def _soap() -> Message:

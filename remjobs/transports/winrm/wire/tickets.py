@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from importlib.util import find_spec
 from typing import Any, Final
@@ -29,8 +30,11 @@ _NO_KDC: Final = frozenset({-1765328230, -1765328228, -1765328164})
 _NO_TICKET: Final = frozenset({-1765328189, -1765328243, -1765328188})
 """KRB5_FCC_NOFILE, KRB5_CC_NOTFOUND, KRB5_FCC_PERM."""
 
+_NO_NAME: Final = frozenset({-1765328250, -1765328160})
+"""KRB5_PARSE_MALFORMED, KRB5_CONFIG_NODEFREALM."""
 _SPARE: Final = 300.0
 """Seconds: a ticket that ends so soon is not begun with."""
+_CODE: Final = re.compile(r" -?\d+$")
 _OF_PASSWORD: Final = frozenset({_PREAUTH_FAILED, _BAD_INTEGRITY})
 _OF_USER: Final = _OF_PASSWORD | {_REVOKED, _PASSWORD_EXPIRED}
 
@@ -80,7 +84,7 @@ class Tickets:
         if name is None:
             default: bytes = krb5.cc_default_name(krb5.init_context()) or b""
             name = default.decode()
-        if (why := _lacking(name)) is not None:
+        if (why := _lacking(name, self._login.principal)) is not None:
             raise _failure(why, "`kinit`, or name a credential")
         return name
 
@@ -137,6 +141,8 @@ def kerberos_failure(exc: BaseException, login: WinRmLogin, principal: str = "")
         return _failure(f"the KDC knows no service {principal}", remedy)
     if code in _NO_KDC:
         return _failure("no KDC answers for the realm", "see /etc/krb5.conf, and DNS")
+    if code in _NO_NAME:
+        return _failure(f"{login.user} is no name in a realm: {_words(exc)}", "say user@REALM")
     if code in _NO_TICKET:
         return _failure("there is no Kerberos ticket", "`kinit`, or name a credential")
     return _failure(*_SAID.get(code or 0, (f"Kerberos failed: {_words(exc)}", "")))
@@ -163,21 +169,24 @@ def _words(exc: BaseException) -> str:
     seen = exc
     while (inner := getattr(seen, "base_error", None) or seen.__cause__) is not None:
         seen = inner
-    return " ".join(str(seen).split())
+    return _CODE.sub("", " ".join(str(seen).split()))
 
 
-def _lacking(name: str) -> str | None:
+def _lacking(cache: str, principal: str | None) -> str | None:
+    """Say what a cache does not have."""
     import gssapi  # noqa: PLC0415 - an extra, and slow to load
     from gssapi.raw.exceptions import ExpiredCredentialsError  # noqa: PLC0415
     from gssapi.raw.misc import GSSError  # noqa: PLC0415
 
+    whose = "" if principal is None else f" of {principal}"
     try:
-        left = gssapi.Credentials(usage="initiate", store={"ccache": name}).lifetime
+        user = None if principal is None else gssapi.Name(principal, gssapi.NameType.user)
+        left = gssapi.Credentials(name=user, usage="initiate", store={"ccache": cache}).lifetime
     except ExpiredCredentialsError:
         left = 0
     except GSSError:
-        return f"there is no Kerberos ticket in {name}"
-    return None if left else f"the Kerberos ticket in {name} has expired"
+        return f"there is no Kerberos ticket{whose} in {cache}"
+    return None if left else f"the Kerberos ticket{whose} in {cache} has expired"
 
 
 def _name(context: Any, cache: Any) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from winrm.exceptions import WinRMTransportError
-
 from remjobs.model.authentication import Authentication
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
@@ -14,13 +12,12 @@ from remjobs.transports.winrm.wire.admission import SOAP, Admission
 from remjobs.transports.winrm.wire.answer import Answer, check_envelope, refusal, shown
 from remjobs.transports.winrm.wire.check import check_secrecy
 from remjobs.transports.winrm.wire.connection import Connection
-from remjobs.transports.winrm.wire.digest import Digest
 from remjobs.transports.winrm.wire.endpoint import Endpoint
 from remjobs.transports.winrm.wire.errors import AnswerRefused, ConnectionBroken, LoginRefused
 from remjobs.transports.winrm.wire.login import WinRmLogin
-from remjobs.transports.winrm.wire.negotiating import Negotiating
 from remjobs.transports.winrm.wire.plain import Basic, Certificate
 from remjobs.transports.winrm.wire.tickets import has_kerberos
+from remjobs.transports.winrm.wire.tls import TlsContexts
 
 __all__ = ["Wire"]
 
@@ -38,11 +35,19 @@ class Wire:
     A secret that was refused is not shown again, whoever asks.
     """
 
-    def __init__(self, endpoint: Endpoint, login: WinRmLogin) -> None:
-        """Contact nobody yet."""
+    def __init__(
+        self, endpoint: Endpoint, login: WinRmLogin, tls: TlsContexts | None = None
+    ) -> None:
+        """Contact nobody yet.
+
+        Args:
+            endpoint: Where.
+            login: As whom.
+            tls: What wires share, so that CAs are read once; None: nothing.
+        """
         self._endpoint = endpoint
         self._login = login
-        self._connection = Connection(endpoint, login)
+        self._connection = Connection(endpoint, login, tls or TlsContexts())
         self._admission: Admission | None = None
         self._has_answered = False
         self._refused = ""
@@ -137,8 +142,7 @@ class Wire:
                 raise AnswerRefused(msg)
             return body
         if answer.status > _OK and answer.content_type == SOAP and answer.body:
-            fault = check_envelope(answer.body).decode("utf-8", "replace")
-            raise WinRMTransportError("http", answer.status, fault)
+            raise _fault(answer)
         if answer.status in _BROKEN:
             msg = f"the host answers {answer.status} {shown(answer.phrase)} without saying why"
             raise AnswerRefused(msg)
@@ -148,6 +152,14 @@ class Wire:
         raise refusal(answer)
 
 
+def _fault(answer: Answer) -> Exception:
+    """Return a fault as pywinrm's own transport would raise it."""
+    from winrm.exceptions import WinRMTransportError  # noqa: PLC0415 - slow to load
+
+    text = check_envelope(answer.body).decode("utf-8", "replace")
+    return WinRMTransportError("http", answer.status, text)
+
+
 def _admission(endpoint: Endpoint, login: WinRmLogin) -> Admission:
     check_secrecy(endpoint, login)
     mechanism = _resolved(login)
@@ -155,8 +167,13 @@ def _admission(endpoint: Endpoint, login: WinRmLogin) -> Admission:
         return Basic(login)
     if mechanism is Authentication.CERTIFICATE:
         return Certificate()
+    # What only Windows hosts need is slow to load, and a controller may have none.
     if mechanism is Authentication.DIGEST:
+        from remjobs.transports.winrm.wire.digest import Digest  # noqa: PLC0415
+
         return Digest(login, endpoint.url)
+    from remjobs.transports.winrm.wire.negotiating import Negotiating  # noqa: PLC0415
+
     return Negotiating(mechanism, endpoint, login)
 
 
