@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from remjobs.model.job import ReasonKind
+from remjobs.transports.base import HostFailure
 from remjobs.transports.winrm.shell import RemoteShell
 from remjobs.transports.winrm.threads import Threads
 from remjobs.transports.winrm.wire import LoginRefused, Wire
@@ -16,8 +19,7 @@ __all__ = ["Line", "Lines"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_HANG_UP: Final = 5.0
-"""Seconds for all wires to be closed."""
+_CLOSED: Final = "the session with the host was closed"
 
 
 class Line:
@@ -35,6 +37,9 @@ class Line:
         self._threads = threads
         self._refusals = refusals
         self._turn = asyncio.Lock()
+        self._use = threading.Lock()
+        self._is_used = False
+        self._is_closed = False
         self._asking: set[asyncio.Task[object]] = set()
 
     @property
@@ -68,21 +73,37 @@ class Line:
         async with self._turn:
             if self._refusals:
                 raise self._refusals[0]
+            with self._use:
+                if self._is_closed:
+                    raise HostFailure(ReasonKind.UNREACHABLE, _CLOSED)
+                self._is_used = True
             try:
-                return await self._threads.run(call)
+                return await self._threads.run(partial(self._called, call))
             except LoginRefused as exc:
                 self._refusals.append(exc)
                 raise
+
+    def _called(self, call: Callable[[], T]) -> T:
+        """Use the wire, in a thread; who closed it meanwhile left that to us."""
+        try:
+            return call()
+        finally:
+            with self._use:
+                self._is_used = False
+                if self._is_closed:
+                    self.wire.close()
 
     def _answered(self, task: asyncio.Task[object]) -> None:
         self._asking.discard(task)
         if not task.cancelled():
             task.exception()  # nobody may be left who asks for it
 
-    async def close(self) -> None:
-        """End the connection, once nobody is on it."""
-        async with self._turn:
-            await self._threads.run(self.wire.close, at_once=True)
+    def close(self) -> None:
+        """End the connection: at once, or when the thread that is on it has its answer."""
+        with self._use:
+            self._is_closed = True
+            if not self._is_used:
+                self.wire.close()
 
 
 class Lines:
@@ -110,8 +131,7 @@ class Lines:
         """Let others have it."""
         self._idle.append(line)
 
-    async def close(self) -> None:
-        """End all connections; one that a thread is on ends with its answer."""
-        closing = [asyncio.create_task(line.close()) for line in self._all]
-        if closing:
-            await asyncio.wait(closing, timeout=_HANG_UP)
+    def close(self) -> None:
+        """End all connections; none can be used any more."""
+        for line in self._all:
+            line.close()

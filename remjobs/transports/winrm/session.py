@@ -168,12 +168,14 @@ class WinRmSession:
 
     async def close(self) -> None:
         """Close all shells, which ends what still runs in them, and all connections."""
-        for execution in tuple(self._executions.values()):
-            await execution.dismiss()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._close_shells()
-        await self._lines.close()
+        try:
+            for execution in tuple(self._executions.values()):
+                await execution.dismiss()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._close_shells()
+        finally:
+            self._lines.close()
 
     async def _close_shells(self) -> None:
         line = None

@@ -103,7 +103,7 @@ class WinRmTransport:
         try:
             shell = await _first(line, access)
         except BaseException:
-            await lines.close()
+            lines.close()
             raise
         wire = line.wire
         lines.give_back(line)
