@@ -186,6 +186,32 @@ def test_a_shell_that_is_gone_is_not_found(host):
         assert raised.value.code == NO_SHELL
 
 
+def test_a_command_that_is_gone_is_told_from_a_shell(host, shell):
+    """Shell and command have one code, as on Windows, and messages that tell them apart."""
+    process = begun(shell, "true")
+    process.end_invoke()
+    process.signal(SignalCode.TERMINATE)
+    with pytest.raises(WSManFaultError, match="command identifier that does not exist") as raised:
+        process.poll_invoke()
+    assert raised.value.code == NO_SHELL
+    host.close_shells()
+    with pytest.raises(WSManFaultError, match="the shell was not found") as raised:
+        process.poll_invoke()
+    assert raised.value.code == NO_SHELL
+    shell.opened = False
+
+
+def test_a_receive_for_no_command_is_a_wrong_parameter(shell):
+    """It is told as the Shell's plug-in tells it: in an element of its own."""
+    with pytest.raises(WSManFaultError) as raised:
+        shell.receive()
+    assert raised.value.code == 87
+    assert (raised.value.provider, raised.value.provider_fault) == (
+        "Shell cmd plugin",
+        "The parameter is incorrect.",
+    )
+
+
 def test_a_shell_belongs_to_whoever_opened_it(tmp_path):
     """Another user may not use it, and one without rights may not open any."""
     users = {"alice": PASSWORD, "bob": PASSWORD, "mallory": PASSWORD}
