@@ -15,6 +15,7 @@ class Code(IntEnum):
     BROKEN_PIPE = 109
     ABORTED = 995
     NO_SUCH_FILE = 2147942402
+    LINE_TOO_LONG = 2147942606
     NOT_A_FOLDER = 2147942667
     NO_SUCH_ACTION = 2150858771
     TOO_LARGE = 2150858790
@@ -69,6 +70,12 @@ _WORDS: Mapping[int, Words] = {
         "Receiver",
         "w:InternalError",
         "The system cannot find the file specified.",
+        provider=True,
+    ),
+    Code.LINE_TOO_LONG: Words(
+        "Receiver",
+        "w:InternalError",
+        "The filename or extension is too long.",
         provider=True,
     ),
     Code.NOT_A_FOLDER: Words(
