@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import requests
 import spnego
-from pypsrp.exceptions import AuthenticationError
+from pypsrp.exceptions import AuthenticationError, WinRMTransportError
+from pypsrp.shell import WinRS
 from requests.auth import HTTPBasicAuth, HTTPDigestAuth
 from spnego.channel_bindings import GssChannelBindings
 from support.kdc import Kdc
 from support.sshd import wait_for
 from support.winrm import PASSWORD, WinRmEndpoint
-from support.winrm_clients import Came, run_pypsrp, run_pywinrm
+from support.winrm_clients import Came, pypsrp_connection, run_pypsrp, run_pywinrm
 from winrm.exceptions import InvalidCredentialsError
 
 HELLO = "cat; echo err >&2; exit 3"
@@ -94,6 +95,19 @@ def test_credssp_seals_large_messages_in_parts(tmp_path):
     with WinRmEndpoint(tmp_path / "host") as host:
         came = run_pypsrp(host, "credssp", "cat", sent=b"x" * 50_000)
         assert came.output == b"x" * 50_000
+
+
+@pytest.mark.parametrize(("mechanism", "other"), [("ntlm", "CredSSP"), ("credssp", "SPNEGO")])
+def test_messages_are_sealed_by_the_name_of_their_mechanism(tmp_path, mechanism, other):
+    """Another protocol's name on a sealed message makes it a bad request."""
+    with WinRmEndpoint(tmp_path / "host") as host, pypsrp_connection(host, mechanism) as connection:
+        shell = WinRS(connection)
+        shell.open()
+        sealing: Any = connection.transport.encryption
+        sealing.protocol = SEALED.format(other)
+        with pytest.raises(WinRMTransportError) as raised:
+            shell.close()
+        assert raised.value.code == 400
 
 
 def test_names_of_domains_are_users_of_their_own(tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,22 @@ MECHANISMS = ("basic", "digest", "ntlm", "negotiate", "kerberos", "credssp", "ce
 
 
 class WinRmEndpoint:
-    """A WinRM host: ``with WinRmEndpoint(folder) as host:`` starts and ends it.
+    r"""A WinRM host: ``with WinRmEndpoint(folder) as host:`` starts and ends it.
+
+    Args:
+        folder: Where it keeps its files; of its own.
+        users: Names (``DOMAIN\name`` and ``name@REALM`` too) and passwords; alice.
+        scheme: ``http`` or ``https``.
+        address: Where it listens, and how its URL calls it.
+        mechanisms: Those that it takes. Basic and Digest over HTTP need
+            ``allow_unencrypted=True`` besides.
+        kdc: Whose tickets it takes; needs ``kdc.add_host()``.
+        certificate: ``good``, ``wrong-name``, ``expired`` or ``self-signed``.
+        channel_binding: ``none``: not looked at; ``allowed``: right if there is one;
+            ``required``: there must be one.
+        programs: A folder that comes first on the PATH of commands, and is their drive C.
+        environment: Variables for the endpoint (``kdc.skewed("+1h")``) and its commands.
+        more: Other fields of ``winrm_endpoint.settings.Settings``.
 
     Attributes:
         ca_file: The PEM file of the authority that signed its certificate.
@@ -107,8 +123,9 @@ class WinRmEndpoint:
         assert process.stdin
         assert process.stdout
         with self._lock:
-            process.stdin.write(json.dumps(order) + "\n")
-            process.stdin.flush()
+            with suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(order) + "\n")
+                process.stdin.flush()
             said = process.stdout.readline()
         assert said, f"the endpoint ended: {self._log.read_text()}"
         answer: dict[str, Any] = json.loads(said)
@@ -116,7 +133,19 @@ class WinRmEndpoint:
         return answer
 
     def status(self) -> dict[str, Any]:
-        """Return what it has seen, and what is open and running there now."""
+        """Return what it has seen, and what is open and running there now.
+
+        Returns:
+            ``connections``, ``open_connections``, ``requests`` (of HTTP, those of logging in
+            too), ``requests_by_connection``; ``logins``: by user, how many were ``tried``,
+            ``accepted`` and ``refused``; ``mechanisms``: accepted logins by each;
+            ``negotiated``: what negotiations came to, kerberos or ntlm; ``actions``: the last
+            words of all actions asked for, in order; ``exchanges``: the same with
+            ``connection``, ``user``, ``mechanism``, ``negotiated``, ``delegated`` and
+            ``sealed``, the protocol or None; ``shells`` (open), ``shells_opened``,
+            ``shell_ids``, ``codepages``; ``commands`` (begun), ``command_lines``, ``begun``;
+            ``running``: pids; ``faults``: how many are to come.
+        """
         return self._ask({"do": "status"})
 
     def fault(
@@ -175,6 +204,11 @@ class WinRmEndpoint:
         assert process.stdin
         assert process.stdout
         process.stdin.close()
-        process.wait(timeout=20)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
         process.stdout.close()
         assert not (wrong := self._log.read_text()), f"the endpoint is wrong: {wrong}"

@@ -15,6 +15,7 @@ from winrm_endpoint.codes import Code, WsmanFault
 from winrm_endpoint.endpoint import Endpoint
 from winrm_endpoint.faults import LOGIN
 from winrm_endpoint.login import Identity, Login
+from winrm_endpoint.sealing import NotSealed
 from winrm_endpoint.soap import Request
 from winrm_endpoint.trouble import go_wrong
 
@@ -106,7 +107,7 @@ class Connection(BaseHTTPRequestHandler):
         self.exchange = Exchange(identity=identity, protocol=protocol, offers=offers)
         try:
             if protocol:
-                body = sealing.open_sealed(identity.context, protocol, body)
+                body = self._open(identity, protocol, body)
         except Exception:  # noqa: BLE001 - what does not open is a bad request, whatever the reason
             self.login.forget()
             self.plain(400)
@@ -123,6 +124,11 @@ class Connection(BaseHTTPRequestHandler):
             request=request,
         )
         self._act(identity, request, protocol)
+
+    def _open(self, identity: Identity, protocol: str, body: bytes) -> bytes:
+        if not sealing.fits(identity.mechanism, protocol):
+            raise NotSealed(protocol)
+        return sealing.open_sealed(identity.context, protocol, body)
 
     def _read(self, body: bytes, protocol: str | None) -> Request:
         if not protocol and not self.endpoint.site.plain:
@@ -166,7 +172,11 @@ class Connection(BaseHTTPRequestHandler):
         """Send an answer as its request came: sealed or not; cut: not all of it."""
         kind, exchange = XML, self.exchange
         if exchange and exchange.protocol:
-            kind, body = sealing.seal(exchange.identity.context, exchange.protocol, body)
+            try:
+                kind, body = sealing.seal(exchange.identity.context, exchange.protocol, body)
+            except Exception:  # noqa: BLE001 - what does not seal any more is over: a ticket expired
+                self.refuse()
+                return
         self._head(status, {"Content-Type": kind}, len(body), exchange.offers if exchange else ())
         self.wfile.write(body[: len(body) // 2] if cut else body)
         self.wfile.flush()

@@ -120,7 +120,7 @@ class Login:
         return Outcome(challenges=offers)
 
     def _count(self, user: str, mechanism: str, *, accepted: bool) -> None:
-        """Note a login: each refusal, and the first acceptance on a connection."""
+        """Note a login by what comes with each request: refusals, the first acceptance."""
         if accepted and (user, mechanism) in self._known:
             return
         if accepted:
@@ -194,7 +194,7 @@ class Login:
         if user is None or not context.bound:
             context.claimed = user or context.principal
             return self._failed(context)
-        self._count(user, context.mechanism, accepted=True)
+        self._site.ledger.login(user, context.mechanism, accepted=True)
         self._site.ledger.negotiated(context.negotiated)
         self.identity = Identity(
             user=user,

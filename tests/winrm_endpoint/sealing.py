@@ -50,11 +50,18 @@ def kind(content_type: str) -> str | None:
     return found.group(1) if found else None
 
 
+def fits(mechanism: str, protocol: str) -> bool:
+    """Return whether who has logged in by a mechanism may seal by a protocol."""
+    named = {KINDS.get(mechanism, KINDS["negotiate"])}
+    # Clients seal what Kerberos gave them by either name.
+    return protocol in named | ({KINDS["negotiate"]} if mechanism == "kerberos" else set())
+
+
 def open_sealed(context: Seal, protocol: str, body: bytes) -> bytes:
     """Open a message.
 
     Raises:
-        NotSealed: It is none, or has been changed.
+        NotSealed: It is none, or has been changed; contexts raise errors of their own.
     """
     text, end, _ = body.rpartition(BOUNDARY + b"--")
     parts = text.split(BOUNDARY + b"\r\n")

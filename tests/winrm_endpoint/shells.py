@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape, quoteattr
 
-from winrm_endpoint import soap
-from winrm_endpoint.codes import Code, WsmanFault
+from winrm_endpoint import answers, soap
+from winrm_endpoint.codes import NO_COMMAND, NO_SHELL, Code, WsmanFault
 from winrm_endpoint.command import Command
 from winrm_endpoint.lines import command_line
 from winrm_endpoint.settings import Settings
@@ -92,7 +91,7 @@ class Shells:
             for item in said.findall("rsp:Environment/rsp:Variable", soap.NAMES)
         }
         shell = Shell(
-            id=said.get("ShellId") or str(uuid.uuid4()).upper(),
+            id=(said.get("ShellId") or str(uuid.uuid4())).upper(),
             user=user,
             folder=Path(said.findtext("rsp:WorkingDirectory", "", soap.NAMES) or "/"),
             environment={**self._environment(codepage), **asked},
@@ -104,7 +103,7 @@ class Shells:
             used=time.monotonic(),
         )
         self._keep(shell)
-        return _created(shell, said.findtext("rsp:Name", "", soap.NAMES) or "")
+        return answers.created(shell.id, shell.user, shell.idle_timeout)
 
     def _environment(self, codepage: str) -> dict[str, str]:
         base = {name: value for name, value in os.environ.items() if name != "NTLM_USER_FILE"}
@@ -127,9 +126,9 @@ class Shells:
 
     def _find(self, request: Request, user: str) -> Shell:
         with self._lock:
-            shell = self._shells.get(request.selectors.get("ShellId", "").upper())
-            if not shell:
-                raise WsmanFault(Code.NO_SHELL)
+            key = request.selectors.get("ShellId", "")
+            if not (shell := self._shells.get(key.upper())):
+                raise WsmanFault(Code.NO_SHELL, message=NO_SHELL.format(key))
             if shell.user != user:
                 raise WsmanFault(Code.ACCESS_DENIED)
             shell.used = time.monotonic()
@@ -153,7 +152,7 @@ class Shells:
         with self._lock:
             # It may have been closed since it was found; what begins now would stay.
             if shell.id not in self._shells:
-                raise WsmanFault(Code.NO_SHELL)
+                raise WsmanFault(Code.NO_SHELL, message=NO_SHELL.format(shell.id))
             self._count_operations(user)
             shell.commands[key] = self._begin(line, shell)
             self._seen.append({"shell": shell.id, "line": " ".join(words), "skip": skip})
@@ -184,7 +183,7 @@ class Shells:
         done = command.done(names)
         if not came and not done:
             raise WsmanFault(Code.TIMED_OUT)
-        return _received(key, came, names, command.exit if done else None)
+        return answers.received(key, came, names, command.exit if done else None)
 
     @contextmanager
     def _in_use(self, shell: Shell) -> Iterator[None]:
@@ -271,8 +270,10 @@ class Shells:
 
 
 def _running(shell: Shell, key: str) -> Command:
-    if not (command := shell.commands.get(key)):
+    if not key:
         raise WsmanFault(Code.BAD_PARAMETER)
+    if not (command := shell.commands.get(key)):
+        raise WsmanFault(Code.NO_SHELL, message=NO_COMMAND)
     return command
 
 
@@ -280,44 +281,3 @@ def _end(shell: Shell) -> None:
     for command in shell.commands.values():
         command.end()
     shell.commands.clear()
-
-
-def _created(shell: Shell, name: str) -> str:
-    return (
-        f"<x:ResourceCreated><a:Address>{soap.ADDRESSING}/role/anonymous</a:Address>"
-        f"<a:ReferenceParameters><w:ResourceURI>{soap.CMD}</w:ResourceURI><w:SelectorSet>"
-        f'<w:Selector Name="ShellId">{shell.id}</w:Selector></w:SelectorSet>'
-        "</a:ReferenceParameters></x:ResourceCreated>"
-        f"<rsp:Shell><rsp:ShellId>{shell.id}</rsp:ShellId><rsp:Name>{escape(name)}</rsp:Name>"
-        f"<rsp:ResourceUri>{soap.CMD}</rsp:ResourceUri><rsp:Owner>{escape(shell.user)}</rsp:Owner>"
-        "<rsp:ClientIP>127.0.0.1</rsp:ClientIP>"
-        f"<rsp:IdleTimeOut>PT{shell.idle_timeout:.3f}S</rsp:IdleTimeOut>"
-        "<rsp:InputStreams>stdin</rsp:InputStreams>"
-        "<rsp:OutputStreams>stdout stderr</rsp:OutputStreams>"
-        "<rsp:ShellRunTime>P0DT0H0M0S</rsp:ShellRunTime>"
-        "<rsp:ShellInactivity>P0DT0H0M0S</rsp:ShellInactivity></rsp:Shell>"
-    )
-
-
-def _received(
-    key: str,
-    came: list[tuple[str, bytes]],
-    names: list[str],
-    code: int | None,
-) -> str:
-    command = quoteattr(key)
-    streams = [
-        f"<rsp:Stream Name={quoteattr(name)} CommandId={command}>"
-        f"{base64.b64encode(data).decode()}</rsp:Stream>"
-        for name, data in came
-    ]
-    state = f'<rsp:CommandState CommandId={command} State="{soap.SHELL}/CommandState/Running"/>'
-    if code is not None:
-        streams += [
-            f'<rsp:Stream Name={quoteattr(name)} CommandId={command} End="true"/>' for name in names
-        ]
-        state = (
-            f'<rsp:CommandState CommandId={command} State="{soap.SHELL}/CommandState/Done">'
-            f"<rsp:ExitCode>{code}</rsp:ExitCode></rsp:CommandState>"
-        )
-    return f"<rsp:ReceiveResponse>{''.join(streams)}{state}</rsp:ReceiveResponse>"
