@@ -186,6 +186,32 @@ def test_a_shell_that_is_gone_is_not_found(host):
         assert raised.value.code == NO_SHELL
 
 
+def test_a_command_that_is_gone_is_told_from_a_shell(host, shell):
+    """Shell and command have one code, as on Windows, and messages that tell them apart."""
+    process = begun(shell, "true")
+    process.end_invoke()
+    process.signal(SignalCode.TERMINATE)
+    with pytest.raises(WSManFaultError, match="command identifier that does not exist") as raised:
+        process.poll_invoke()
+    assert raised.value.code == NO_SHELL
+    host.close_shells()
+    with pytest.raises(WSManFaultError, match="the shell was not found") as raised:
+        process.poll_invoke()
+    assert raised.value.code == NO_SHELL
+    shell.opened = False
+
+
+def test_a_receive_for_no_command_is_a_wrong_parameter(shell):
+    """It is told as the Shell's plug-in tells it: in an element of its own."""
+    with pytest.raises(WSManFaultError) as raised:
+        shell.receive()
+    assert raised.value.code == 87
+    assert (raised.value.provider, raised.value.provider_fault) == (
+        "Shell cmd plugin",
+        "The parameter is incorrect.",
+    )
+
+
 def test_a_shell_belongs_to_whoever_opened_it(tmp_path):
     """Another user may not use it, and one without rights may not open any."""
     users = {"alice": PASSWORD, "bob": PASSWORD, "mallory": PASSWORD}
@@ -287,6 +313,29 @@ def test_without_cmd_there_is_no_shell(host):
         protocol.close_shell(opened)
 
 
+def test_command_lines_have_the_limits_of_windows(host):
+    """What cmd cannot take fails, and what no process can take is not even begun."""
+    assert run_pypsrp(host, "ntlm", "echo", ["x" * 8186]).output == b"x" * 8186 + b"\n"
+    came = run_pypsrp(host, "ntlm", "echo", ["x" * 8187])
+    assert came == Came(1, b"", b"The command line is too long.\n")
+    with pytest.raises(WSManFaultError) as raised:
+        run_pypsrp(host, "ntlm", "echo", ["x" * 32768])
+    assert raised.value.code == 2147942606
+
+
+def test_input_that_nobody_takes(host, shell):
+    """A Send to what has ended breaks its pipe, and one to what does not read times out."""
+    ended = begun(shell, "true")
+    wait_for(lambda: not host.status()["running"], "it has ended")
+    with pytest.raises(WSManFaultError) as raised:
+        ended.send(b"it")
+    assert raised.value.code == 109
+    deaf = begun(shell, "sleep 100")
+    with pytest.raises(WSManFaultError) as raised:
+        deaf.send(bytes(100_000))
+    assert raised.value.code == 2150858793
+
+
 def test_a_hundred_clients_are_served_at_once(tmp_path):
     """A hundred commands run at the same time, each for a client of its own."""
     gate = tmp_path / "gate"
@@ -315,6 +364,15 @@ def test_it_comes_back_where_it_was(tmp_path):
         assert run_pywinrm(host, "ntlm", "echo again").output == b"again\n"
         assert host.port == port
         assert host.status()["connections"] == 1
+
+
+def test_nothing_is_left_when_it_is_ended(host):
+    """Whoever ends an endpoint by a signal ends what runs there too."""
+    with pywinrm(host) as protocol:
+        protocol.run_command(protocol.open_shell(), "sleep 1000")
+        (pid,) = host.status()["running"]
+        host._process.terminate()
+        wait_for(lambda: not Path("/proc", str(pid)).exists(), "the command is gone")
 
 
 STARTER = """

@@ -25,7 +25,7 @@ from remjobs.transports.winrm.wire import LoginRefused, Wire
 
 WRONG = "Wr0ng and l0ud"
 ALICE = f"alice@{REALM}"
-USERS = {"alice": PASSWORD, ALICE: PASSWORD, "CORP\\bob": PASSWORD}
+USERS = {"alice": PASSWORD, ALICE: PASSWORD, "CORP\\bob": PASSWORD, "jörg": "Grüße, 世界!"}
 SCHEMES = ("http", "https")
 IMPLICIT = Auth.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL
 BY_NTLM = (Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP)
@@ -150,6 +150,22 @@ def test_right(lab, scheme, mechanism, user, by):
     sealed = {seen["sealed"] or "" for seen in host.status()["exchanges"][before:]}
     assert sealed == {SEALED[by.partition(" ")[0]] if scheme == "http" else ""}
     assert ours.authentication == by
+
+
+@pytest.mark.parametrize(
+    ("scheme", "mechanism"),
+    [("http", Auth.NTLM), ("http", Auth.CREDSSP), ("https", Auth.BASIC)],
+)
+def test_letters(lab, scheme, mechanism):
+    """User and password may have letters of any script."""
+    login = login_of(mechanism, "jörg", secret=Secret("Grüße, 世界!"))
+    opened(lab.wire(endpoint_of(lab.host(scheme)), login))
+
+
+def test_letters_in_digest(lab):
+    """A name that a header can hold only in UTF-8 is no fault of ours."""
+    login = login_of(Auth.DIGEST, "世界", secret=Secret("x"))
+    fails(lab.wire(endpoint_of(lab.host("https")), login), LoginRefused)
 
 
 def test_certificate(lab):
@@ -324,6 +340,18 @@ def test_wrong_spn(lab, scheme, who, service, words):
     failure = fails(lab.wire(endpoint_of(lab.host(scheme)), login))
     assert (failure.reason, str(failure)) == (K.AUTHENTICATION, words)
     assert failure.remedy
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("mechanism", [Auth.NEGOTIATE, Auth.CREDSSP])
+def test_ticket_refused_with_password(lab, scheme, mechanism):
+    """A ticket that the host refuses is said to be that, and NTLM is not tried with it."""
+    host = lab.host(scheme)
+    before = counted(host, ALICE)[0]
+    failure = fails(lab.wire(endpoint_of(host), login_of(mechanism, ALICE, service="OTHER")))
+    assert failure.reason is K.AUTHENTICATION
+    assert str(failure) == "the host refuses the Kerberos ticket for OTHER/localhost"
+    assert counted(host, ALICE)[0] == before
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

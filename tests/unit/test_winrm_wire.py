@@ -469,6 +469,10 @@ REFUSED = [
     ("https", Auth.NTLM, {}, {"fingerprint": "ab"}, "the fingerprint is no SHA-256"),
     ("https", Auth.NTLM, {}, {"fingerprint": "xy" * 32}, "the fingerprint is no SHA-256"),
     ("http", Auth.NTLM, {}, {"fingerprint": PIN}, "there is no certificate to pin over http"),
+    ("http", Auth.NTLM, {}, {"path": "a b"}, "'a b' is no path of a URL"),
+    ("http", Auth.NTLM, {}, {"proxy": "https://p:1"}, "the proxy must be given as http://"),
+    ("http", Auth.NTLM, {}, {"proxy": "http://u:secret@p:x"}, "the proxy must be given as"),
+    ("http", Auth.NTLM, {}, {"proxy": "proxy:3128"}, "the proxy must be given as http://"),
     ("http", Auth.PUBLIC_KEY, {}, {}, "WinRM has no authentication PublicKey; there are: Default"),
     (
         "http",
@@ -501,6 +505,7 @@ def test_check_refuses(files, row):
 ACCEPTED = [
     ("http", Auth.DEFAULT, {}, {}),
     ("http", Auth.BASIC, {}, {"allow_plaintext": True}),
+    ("http", Auth.NTLM, {}, {"proxy": "http://u:p@proxy:3128"}),
     ("https", Auth.BASIC, {}, {}),
     ("https", Auth.DIGEST, {}, {}),
     ("http", Auth.CREDSSP, {}, {}),

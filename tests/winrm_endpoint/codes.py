@@ -11,10 +11,11 @@ class Code(IntEnum):
     """Codes of WSManFault, as winerror.h and wsmerror.h have them."""
 
     ACCESS_DENIED = 5
+    BAD_PARAMETER = 87
     BROKEN_PIPE = 109
     ABORTED = 995
     NO_SUCH_FILE = 2147942402
-    BAD_PARAMETER = 2147942487
+    LINE_TOO_LONG = 2147942606
     NOT_A_FOLDER = 2147942667
     NO_SUCH_ACTION = 2150858771
     TOO_LARGE = 2150858790
@@ -28,15 +29,32 @@ class Code(IntEnum):
 
 
 class Words(NamedTuple):
-    """Whose fault it is (SOAP's code), its subcode, and its text."""
+    """What is said with a code.
+
+    Attributes:
+        sender: Whose fault it is, as SOAP has it.
+        text: The reason.
+        provider: Whether the message comes from the Shell's plug-in, in an element of its own.
+    """
 
     sender: str
     subcode: str
     text: str
+    provider: bool = False
 
 
+NO_COMMAND = (
+    "The Windows Remote Shell received a request to perform an operation on a command identifier"
+    " that does not exist. Either the command has completed execution or the client specified an"
+    " invalid command identifier."
+)
+NO_SHELL = (
+    "The request for the Windows Remote Shell with ShellId {} failed because the shell was not"
+    " found on the server. Possible causes are: the specified ShellId is incorrect or the shell no"
+    " longer exists on the server. Provide the correct ShellId or create a new shell and retry the"
+    " operation."
+)
 _SERVICE = "The WS-Management service"
-_SHELL = "The request for the Windows Remote Shell"
 _PROCESS = f"{_SERVICE} cannot process the request."
 _QUOTA = f"{_PROCESS} The maximum number of concurrent"
 _OTHER = Words("Receiver", "w:InternalError", "The request failed.")
@@ -52,9 +70,26 @@ _WORDS: Mapping[int, Words] = {
         "Receiver",
         "w:InternalError",
         "The system cannot find the file specified.",
+        provider=True,
     ),
-    Code.NOT_A_FOLDER: Words("Receiver", "w:InternalError", "The directory name is invalid."),
-    Code.BAD_PARAMETER: Words("Sender", "w:InvalidParameter", "The parameter is incorrect."),
+    Code.LINE_TOO_LONG: Words(
+        "Receiver",
+        "w:InternalError",
+        "The filename or extension is too long.",
+        provider=True,
+    ),
+    Code.NOT_A_FOLDER: Words(
+        "Receiver",
+        "w:InternalError",
+        "The directory name is invalid.",
+        provider=True,
+    ),
+    Code.BAD_PARAMETER: Words(
+        "Sender",
+        "w:InvalidParameter",
+        "The parameter is incorrect.",
+        provider=True,
+    ),
     Code.SCHEMA: Words(
         "Sender",
         "w:SchemaValidationError",
@@ -76,7 +111,8 @@ _WORDS: Mapping[int, Words] = {
     Code.NO_SHELL: Words(
         "Sender",
         "w:InvalidSelectors",
-        f"{_SHELL} failed because the shell was not found on the server.",
+        f"{_SERVICE} cannot process the request because the request contained invalid selectors"
+        " for the resource.",
     ),
     Code.TOO_LARGE: Words("Sender", "w:EncodingLimit", f"{_PROCESS} The envelope is too large."),
     Code.TOO_MANY_SHELLS: Words(
@@ -97,9 +133,15 @@ def words(code: int) -> Words:
 
 
 class WsmanFault(Exception):
-    """A request that is answered with a fault."""
+    """A request that is answered with a fault.
 
-    def __init__(self, code: int, text: str | None = None) -> None:
-        super().__init__(code, text)
+    Attributes:
+        text: Its reason, None for the usual one.
+        message: What the host says besides, where that is not the reason again.
+    """
+
+    def __init__(self, code: int, text: str | None = None, message: str | None = None) -> None:
+        super().__init__(code, text, message)
         self.code = code
         self.text = text
+        self.message = message

@@ -6,6 +6,13 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from winrm_endpoint.codes import Code, WsmanFault
+
+CMD_LIMIT = 8191
+"""The longest line that cmd.exe takes, in characters; it says so and fails."""
+TOO_LONG = "echo 'The command line is too long.' >&2; exit 1"
+PROCESS_LIMIT = 32767
+"""The longest line that a process may have, in characters."""
 _VARIABLE = re.compile(r"%(\w+)%")
 _FIRST = re.compile(r'\s*(?:"([^"]+)"|(\S+))')
 _WORD = re.compile(r'(?:[^\s"]+|"[^"]*")+')
@@ -23,8 +30,15 @@ def command_line(
     They are joined with blanks, as the Shell does. With ``cmd`` (which is /bin/sh here)
     variables between per cent signs are put in; without, the line is only split.
     A program on drive C is one below the folder of programs.
+
+    Raises:
+        WsmanFault: The line is longer than that of a process may be.
     """
     line = " ".join(words)
+    if len(line) > PROCESS_LIMIT:
+        raise WsmanFault(Code.LINE_TOO_LONG)
+    if len(line) > CMD_LIMIT and not skip:
+        return ["/bin/sh", "-c", TOO_LONG]
     if skip:
         return [part.replace('"', "") for part in _WORD.findall(_found(line, programs))]
     return ["/bin/sh", "-c", _found(_expanded(line, environment), programs)]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from winrm_endpoint import answers, soap
-from winrm_endpoint.codes import Code, WsmanFault
+from winrm_endpoint.codes import NO_COMMAND, NO_SHELL, Code, WsmanFault
 from winrm_endpoint.command import Command
 from winrm_endpoint.lines import command_line
 from winrm_endpoint.settings import Settings
@@ -126,9 +126,9 @@ class Shells:
 
     def _find(self, request: Request, user: str) -> Shell:
         with self._lock:
-            shell = self._shells.get(request.selectors.get("ShellId", "").upper())
-            if not shell:
-                raise WsmanFault(Code.NO_SHELL)
+            key = request.selectors.get("ShellId", "")
+            if not (shell := self._shells.get(key.upper())):
+                raise WsmanFault(Code.NO_SHELL, message=NO_SHELL.format(key))
             if shell.user != user:
                 raise WsmanFault(Code.ACCESS_DENIED)
             shell.used = time.monotonic()
@@ -152,7 +152,7 @@ class Shells:
         with self._lock:
             # It may have been closed since it was found; what begins now would stay.
             if shell.id not in self._shells:
-                raise WsmanFault(Code.NO_SHELL)
+                raise WsmanFault(Code.NO_SHELL, message=NO_SHELL.format(shell.id))
             self._count_operations(user)
             shell.commands[key] = self._begin(line, shell)
             self._seen.append({"shell": shell.id, "line": " ".join(words), "skip": skip})
@@ -270,8 +270,10 @@ class Shells:
 
 
 def _running(shell: Shell, key: str) -> Command:
-    if not (command := shell.commands.get(key)):
+    if not key:
         raise WsmanFault(Code.BAD_PARAMETER)
+    if not (command := shell.commands.get(key)):
+        raise WsmanFault(Code.NO_SHELL, message=NO_COMMAND)
     return command
 
 

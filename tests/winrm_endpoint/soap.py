@@ -17,6 +17,8 @@ TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
 WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
+FAULT_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
+PLUGIN = r'provider="Shell cmd plugin" path="%systemroot%\system32\winrscmd.dll"'
 CMD = f"{SHELL}/cmd"
 NAMES = {"s": SOAP, "a": ADDRESSING, "x": TRANSFER, "w": WSMAN, "rsp": SHELL}
 DEFAULT_TIMEOUT = 60.0
@@ -121,14 +123,17 @@ def fault(message: str, problem: WsmanFault) -> bytes:
     """Write a fault ([MS-WSMV] 2.2.4.43), as the answer to the message of that id."""
     said = words(problem.code)
     text = escape(problem.text or said.text)
+    detail = escape(problem.message or "") or text
+    if said.provider:
+        detail = f"<f:ProviderFault {PLUGIN}>{detail}</f:ProviderFault>"
     return _envelope(
-        f"{ADDRESSING}/fault",
+        FAULT_ACTION,
         message,
         f"<s:Fault><s:Code><s:Value>s:{said.sender}</s:Value>"
         f"<s:Subcode><s:Value>{said.subcode}</s:Value></s:Subcode></s:Code>"
         f'<s:Reason><s:Text xml:lang="en-US">{text}</s:Text></s:Reason><s:Detail>'
         f'<f:WSManFault xmlns:f="{FAULT}" Code="{problem.code}" Machine="localhost">'
-        f"<f:Message>{text}</f:Message></f:WSManFault></s:Detail></s:Fault>",
+        f"<f:Message>{detail}</f:Message></f:WSManFault></s:Detail></s:Fault>",
     )
 
 

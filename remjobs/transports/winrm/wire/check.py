@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import urlsplit
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
@@ -25,6 +27,7 @@ _OF_WINRM: Final = (
     A.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL,
     A.NTLM,
 )
+_PATH: Final = re.compile(r"[!-~]*")
 _BY_TICKET: Final = frozenset({A.KERBEROS, A.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL})
 
 
@@ -39,7 +42,12 @@ def check_login(endpoint: Endpoint, login: WinRmLogin, host: str) -> None:
     Raises:
         UsageError: It names the host and what to do.
     """
-    whys = (*_of_mechanism(login), *_of_scheme(endpoint, login), *_of_tls(endpoint, login))
+    whys = (
+        *_of_mechanism(login),
+        *_of_scheme(endpoint, login),
+        *_of_tls(endpoint, login),
+        *_of_way(endpoint),
+    )
     for why in whys:
         msg = f"{host}: {why}"
         raise UsageError(msg)
@@ -92,3 +100,19 @@ def _of_tls(endpoint: Endpoint, login: WinRmLogin) -> Iterator[str]:
             check_files(endpoint, login)
         except UsageError as exc:
             yield str(exc)
+
+
+def _of_way(endpoint: Endpoint) -> Iterator[str]:
+    if not _PATH.fullmatch(endpoint.path):
+        yield f"{endpoint.path!r} is no path of a URL"
+    if endpoint.proxy is not None and not _is_proxy(endpoint.proxy):
+        # It may hold a password, and is not shown.
+        yield "the proxy must be given as http://[USER:PASSWORD@]HOST:PORT"
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        proxy = urlsplit(url)
+        return proxy.scheme == "http" and bool(proxy.hostname) and proxy.port is not None
+    except ValueError:
+        return False

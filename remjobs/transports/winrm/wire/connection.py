@@ -81,7 +81,7 @@ class Connection:
             raise
         self._http.be_patient(self._endpoint.read_timeout)
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def post(self, body: bytes, headers: Mapping[str, str | bytes]) -> Answer:
         """Send a request on the open connection and return what comes.
 
         Raises:

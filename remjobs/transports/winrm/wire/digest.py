@@ -77,7 +77,7 @@ class Digest:
         if not connection.is_open:
             connection.open()
         said = self._responder.respond(self._challenge or {}, self._url)
-        return connection.post(message, {"Authorization": said, "Content-Type": _TYPE})
+        return connection.post(message, {"Authorization": said.encode(), "Content-Type": _TYPE})
 
 
 class Responder(HTTPDigestAuth):

@@ -181,11 +181,12 @@ class Negotiating:
         if self._has_shown_password(context, leg):
             return LoginRefused(password_refused(self._login))
         skew = clock_words(answer.headers.get("Date"))
-        if self._mechanism is Authentication.NTLM or self._mechanism is Authentication.CREDSSP:
-            msg, remedy = f"the host refuses {self._mechanism}", "see its policies and its log"
-        else:
+        if context.negotiated_protocol == "kerberos":
             msg = f"the host refuses the Kerberos ticket for {self._contexts.principal}"
             remedy = "is this the name that the host has in its realm? see host_name"
+        else:
+            what = _NAMES.get(context.negotiated_protocol or "", self._mechanism)
+            msg, remedy = f"the host refuses {what}", "see its policies and its log"
         if skew:
             msg, remedy = f"{msg}: {skew}", "set both clocks (NTP): Kerberos allows five minutes"
         return HostFailure(
