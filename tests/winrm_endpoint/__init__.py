@@ -6,7 +6,8 @@ their own. What it follows:
 
 * [MS-WSMV] 3.1.4: the Shell's Create, Command, Receive, Send, Signal (2.2.4.38) and
   Delete, and their options; 2.2.4.43: faults, with the codes of ``wsmerror.h`` and
-  ``winerror.h``, worded as recorded ones of Windows are; 2.2.9.1: encrypted messages.
+  ``winerror.h``, worded as Windows does where that is on record; 2.2.9.1: encrypted
+  messages.
 * DSP0226 (WS-Management): OperationTimeout, MaxEnvelopeSize, and the security profile
   for client certificates.
 * RFC 7617 (Basic), RFC 7616 and 2617 (Digest), RFC 4559 (Negotiate), [MS-NLMP],
