@@ -82,19 +82,42 @@ class Kdc:
             text=True,
         )
 
-    def add_user(self, name, password):
-        """Let somebody have tickets."""
-        self._run(_system("kadmin.local"), "addprinc", "-pw", password, name)
+    def add_user(self, name, password, *options):
+        """Let somebody have tickets; options as of kadmin's addprinc (``-maxlife 5s``)."""
+        self._run(_system("kadmin.local"), "addprinc", *options, "-pw", password, name)
 
     def add_service(self, name):
         """Let a service be called so; its key goes into the keytab."""
         self._run(_system("kadmin.local"), "addprinc", "-randkey", name)
         self._run(_system("kadmin.local"), "ktadd", "-k", self.keytab, name)
 
+    def add_host(self, name="localhost"):
+        """Let a Windows host be called so, by each service that its clients ask for."""
+        for service in ("HTTP", "host", "WSMAN"):
+            self.add_service(f"{service}/{name}")
+
     def ticket(self, name, password, cache, *more):
         """Get a ticket, as kinit does, and return its cache."""
         self._run("kinit", "-c", cache, *more, name, said=f"{password}\n")
         return f"FILE:{cache}"
+
+    def gives(self, cache, service="HTTP/localhost"):
+        """Return whether somebody who has a cache gets a ticket for a service now."""
+        command = ["kvno", "-q", "-c", cache, service]
+        return (
+            subprocess.run(command, env=self._own, capture_output=True, check=False).returncode == 0
+        )
+
+    def skewed(self, offset):
+        """Return an environment in which the clock is off (``+1h``: see faketime(1))."""
+        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        assert library, "libfaketime is missing: install faketime (make test does)"
+        return {
+            **self.environment,
+            "LD_PRELOAD": str(library),
+            "FAKETIME": offset,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
 
     def stop(self):
         """End it."""
