@@ -86,6 +86,21 @@ class Kdc:
         """Let somebody have tickets; options as of kadmin's addprinc (``-maxlife 5s``)."""
         self._run(_system("kadmin.local"), "addprinc", *options, "-pw", password, name)
 
+    def require_preauth(self, name):
+        """Let the KDC see a wrong password, and count it, as Active Directory does."""
+        self._run(_system("kadmin.local"), "modprinc", "+requires_preauth", name)
+
+    def add_odd_user(self, name, password, *done):
+        """Add somebody who is not as others are: how is in kadmin's words."""
+        self.add_user(name, password)
+        self._run(_system("kadmin.local"), "modprinc", *done, name)
+
+    def refusals(self, name):
+        """Return how many passwords of somebody's were refused since the last right one."""
+        said = self._run(_system("kadmin.local"), "getprinc", name).stdout
+        (line,) = [line for line in said.splitlines() if line.startswith("Failed password")]
+        return int(line.rpartition(":")[2])
+
     def add_service(self, name):
         """Let a service be called so; its key goes into the keytab."""
         self._run(_system("kadmin.local"), "addprinc", "-randkey", name)
