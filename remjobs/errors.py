@@ -5,6 +5,7 @@ The tree::
     RemjobsError
     +-- UsageError            bad input; nothing was started           (exit 2)
     |   +-- InventoryError    an inventory: file, line, what was expected
+    |   +-- UnfitHost         (in transports.base) what is said of one host cannot be used
     |   +-- NotRemovable      a job that has not ended, or a single child
     |   +-- KeyringTrouble    there is no keyring, or it cannot be used
     |       +-- InsecureKeyring   it forgets, or others can read it

@@ -510,7 +510,7 @@ def _check(hosts: Sequence[Host], transports: Ways, work: Work) -> None:
         except UnfitHost as exc:
             unfit.append(exc)
     if unfit and len(unfit) == len(hosts):
-        raise unfit[0]
+        raise UsageError(str(unfit[0])) from unfit[0]
 
 
 def _parents(hits: Sequence[Selected]) -> list[int]:

@@ -60,6 +60,8 @@ class UnfitHost(UsageError):
     If it is so for every host of a job, nothing starts.
     """
 
+    kind = "unfit-host"
+
 
 class HostFailure(RemjobsError):
     """A host could not be used, and the work certainly did not begin there."""

@@ -121,6 +121,19 @@ def test_names_of_domains_are_users_of_their_own(tmp_path):
             run_pywinrm(host, "ntlm", "true", user="alice")
 
 
+def test_passwords_have_all_letters(tmp_path):
+    """Passwords beyond ASCII log in, however a client encodes them."""
+    users = {"alice": "grün: geheim €", "bob": "grün: geheim"}
+    with WinRmEndpoint(tmp_path / "host", scheme="https", users=users) as host:
+        for user, password in users.items():
+            run_pywinrm(host, "ntlm", "true", user=user, password=password)
+            encoded = HTTPBasicAuth(user.encode(), password.encode())
+            assert post(host, auth=encoded).status_code == 200
+        assert post(host, auth=HTTPBasicAuth("bob", users["bob"])).status_code == 200
+        assert post(host, auth=HTTPBasicAuth("bob", "grün")).status_code == 401
+        assert (logins(host, "alice"), logins(host, "bob")) == ((2, 0), (3, 1))
+
+
 def test_only_what_is_offered_is_taken(tmp_path):
     """A host offers its mechanisms, and refuses others unlooked-at."""
     with WinRmEndpoint(tmp_path / "host", scheme="https", mechanisms=["kerberos"]) as host:
@@ -265,6 +278,15 @@ def test_kerberos(tmp_path, kdc, scheme, mechanisms, sealed):
         assert seen["negotiated"] == {"kerberos": 1}
         assert seen["exchanges"][0]["sealed"] == SEALED.format(sealed)
         assert logins(host) == (1, 0)
+
+
+def test_credssp_on_kerberos(tmp_path, kdc):
+    """CredSSP takes Kerberos inside where there is a KDC, and says that all was delegated."""
+    with WinRmEndpoint(tmp_path / "host", kdc=kdc, mechanisms=["credssp"]) as host:
+        assert run_pypsrp(host, "credssp", HELLO, sent=b"in") == SAID
+        seen = host.status()
+        assert seen["negotiated"] == {"kerberos": 1}
+        assert seen["exchanges"][0]["delegated"] is True
 
 
 def test_kerberos_by_a_ticket_cache(tmp_path, kdc, monkeypatch):

@@ -4,11 +4,12 @@ It stands where a Windows host would in tests, and does for real what a client c
 it authenticates, seals messages, keeps shells and runs commands in process groups of
 their own. What it follows:
 
-* [MS-WSMV] 2.2.4 and 3.1.4: the Shell's Create, Command, Receive, Send, Signal and
-  Delete, their options, and the faults of 2.2.4.43 with the codes of ``winerror.h``;
-  2.2.9.1: encrypted messages; 2.2.9.2 and 3.1.4.1: HTTP, and how users log in.
-* DSP0226 (WS-Management) 6 and 10: OperationTimeout, MaxEnvelopeSize, faults;
-  annex C: the profile for client certificates.
+* [MS-WSMV] 3.1.4: the Shell's Create, Command, Receive, Send, Signal (2.2.4.38) and
+  Delete, and their options; 2.2.4.43: faults, with the codes of ``wsmerror.h`` and
+  ``winerror.h``, worded as Windows does where that is on record; 2.2.9.1: encrypted
+  messages.
+* DSP0226 (WS-Management): OperationTimeout, MaxEnvelopeSize, and the security profile
+  for client certificates.
 * RFC 7617 (Basic), RFC 7616 and 2617 (Digest), RFC 4559 (Negotiate), [MS-NLMP],
   RFC 4121 (Kerberos) and [MS-CSSP] through pyspnego's acceptors; RFC 5929 for
   channel bindings.

@@ -129,9 +129,10 @@ class Login:
 
     def _basic(self, said: str) -> Outcome:
         try:
-            user, _, password = base64.b64decode(said, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+            given = base64.b64decode(said, validate=True)
+        except binascii.Error:
             return self._refused()
+        user, _, password = _text(given).partition(":")
         right = self._site.settings.users.get(user)
         accepted = right is not None and hmac.compare_digest(right.encode(), password.encode())
         self._count(user, "basic", accepted=accepted)
@@ -213,6 +214,14 @@ class Login:
                 if user.lower() == name.lower():
                     return user
         return None
+
+
+def _text(given: bytes) -> str:
+    """Decode what Basic brings: clients differ in how they encode it (RFC 7617, 3)."""
+    try:
+        return given.decode()
+    except UnicodeDecodeError:
+        return given.decode("latin-1")
 
 
 def _mapped(certificate: bytes | None) -> str:

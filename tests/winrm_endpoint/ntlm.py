@@ -47,7 +47,7 @@ def write_users(path: Path, users: Mapping[str, str]) -> None:
         for user, password in users.items()
     ]
     path.touch(0o600)
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def quoted(said: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The Windows Shell resource ([MS-WSMV] 3.1.4.1.30 and on): shells and their commands."""
+"""The Windows Shell resource ([MS-WSMV] 3.1.4): shells and their commands."""
 
 from __future__ import annotations
 
