@@ -353,6 +353,22 @@ async def test_silence_is_asked_again(windows):
     assert windows.endpoint.status()["actions"].count("Receive") >= 3
 
 
+async def test_input_that_is_read_late_arrives_whole(windows):
+    """However long the host has nothing to say to it; output is heard meanwhile."""
+    work = cmd("echo first; sleep 2.5; wc -c", input=bytes(500_000))
+    result = await run(windows, work, operation_timeout=1)
+    assert (result.outcome, result.execution.notes) == (Exited(0), ())
+    assert result[Stream.OUTPUT] == "first\n500000\n"
+
+
+async def test_a_command_that_the_host_broke_off_may_have_begun(windows):
+    """Its outcome is unknown."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Command", code=995, perform=True)
+        with pytest.raises(OutcomeUnknown):
+            await opened.start(uuid4(), cmd("echo once"))
+
+
 async def test_a_host_that_says_nothing_at_all_is_lost(windows):
     """After the read time-out."""
     async with session(windows, operation_timeout=1, read_timeout=2) as opened:
@@ -374,12 +390,14 @@ async def test_work_whose_shell_was_closed_has_no_known_end(windows):
         assert isinstance(running.outcome, Unknown)
 
 
-async def test_output_comes_as_it_is_printed(windows):
+async def test_output_comes_as_it_is_printed(windows, tmp_path):
     """Each piece on its way, not at the end."""
+    gate = tmp_path / "gate"
     async with session(windows) as opened:
-        execution = await opened.start(uuid4(), cmd("echo 1; read x; echo 2", input=b"x" * 5000))
-        chunks = aiter(execution)
+        work = cmd(f"echo 1; until test -e {gate}; do sleep 0.05; done; echo 2")
+        chunks = aiter(await opened.start(uuid4(), work))
         assert (await anext(chunks)).data == b"1\n"
+        gate.touch()
         assert (await anext(chunks)).data == b"2\n"
 
 

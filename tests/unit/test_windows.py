@@ -166,6 +166,11 @@ def test_the_shell_follows_from_the_work(work, program):
         ({"command": Command(text="x"), "shell": "powershell -x;y"}, "cannot be passed on safely"),
         ({"command": Command(text="x"), "shell": r"C:\a&b\pwsh.exe"}, "have powershell, pwsh"),
         ({"command": Command(text="x"), "shell": "cmd /V:ON"}, "cmd takes no options here"),
+        ({"command": Command(text="a\x1b"), "shell": "cmd"}, "cannot be given the character"),
+        (
+            {"command": Command(text="a"), "shell": "cmd", "environment": {"A": "\x01"}},
+            "cannot be given the character",
+        ),
         ({"script": script("a.bat")}, "a.bat: a script for cmd cannot be carried"),
         ({"script": script("a.ps1"), "shell": "cmd"}, "a script for cmd cannot be carried"),
         ({"script": script("a.py")}, r"scripts are PowerShell's \(.ps1\)"),

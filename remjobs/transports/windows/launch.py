@@ -22,6 +22,8 @@ _CMD: Final = "cmd.exe"
 _OF_32_BITS: Final = r"%SystemRoot%\SysWOW64\WindowsPowerShell\v1.0\powershell.exe"
 _PATH: Final = re.compile(r"(?:[A-Za-z]:|\\)\\[A-Za-z0-9_.() \\-]+\.exe", re.IGNORECASE)
 _OPTION: Final = re.compile(r"[A-Za-z0-9_.:=,-]+")
+_NOT_SENT: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""What XML has no way to write (XML 1.0, section 2.2); for PowerShell all is in base64."""
 _SHELLS: Final = "powershell, pwsh and cmd"
 _BATCH: Final = frozenset({".bat", ".cmd"})
 _WHERE_CMD: Final = "%USERPROFILE%"
@@ -90,7 +92,10 @@ def check(work: Work) -> None:
             msg = f"{option} needs PowerShell, and the work runs with cmd"
             raise UsageError(msg)
     assert work.command is not None  # noqa: S101 - a script for cmd was refused
-    line_of(work.command)
+    for text in (line_of(work.command), work.directory or "", *work.environment.values()):
+        if found := _NOT_SENT.search(text):
+            msg = f"cmd cannot be given the character {found[0]!r}; PowerShell can"
+            raise UsageError(msg)
 
 
 def runs_powershell(work: Work) -> bool:

@@ -215,14 +215,14 @@ class WinRmExecution:
                 return
 
     async def _feed_beside(self, data: bytes) -> None:
-        """Send input on a line of its own."""
-        line = self._lines.take()
+        """Send input on a line of its own, which waits as long as the command needs."""
+        line = self._lines.patient()
         try:
             await self._send(line, data, end=True)
         except (ConnectionBroken, HostFailure) as exc:
             self._notes.append(f"the standard input was cut short: {exc}")
         finally:
-            self._lines.give_back(line)
+            line.close()
 
     # Ending
 

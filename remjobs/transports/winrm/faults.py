@@ -45,7 +45,7 @@ _REMEDY: Final = {
 
 
 class Fault(Exception):
-    """The host refused a request, which was not carried out."""
+    """The host refused a request, which was not carried out, but for what ``is_unsure``."""
 
     def __init__(self, code: int | None, message: str) -> None:
         """Keep the fault's code and its words."""
@@ -55,7 +55,12 @@ class Fault(Exception):
     @property
     def is_of_kept(self) -> bool:
         """Whether a shell that was kept may be at fault, and a new one may do."""
-        return self.code in {Code.NO_SHELL, Code.ABORTED, Code.TOO_MANY_OPERATIONS}
+        return self.code in {Code.NO_SHELL, Code.TOO_MANY_OPERATIONS}
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the request may have been carried out all the same."""
+        return self.code in {Code.TIMED_OUT, Code.ABORTED}
 
     @property
     def failure(self) -> HostFailure:

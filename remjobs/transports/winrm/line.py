@@ -14,12 +14,16 @@ from remjobs.transports.winrm.shell import RemoteShell
 from remjobs.transports.winrm.threads import Threads
 from remjobs.transports.winrm.wire import LoginRefused, Wire
 
-__all__ = ["Line", "Lines"]
+__all__ = ["Connect", "Line", "Lines"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _CLOSED: Final = "the session with the host was closed"
+
+
+Connect = Callable[[bool], RemoteShell]
+"""Makes a way to a host; what it is told is whether the host may take long to answer."""
 
 
 class Line:
@@ -109,7 +113,7 @@ class Line:
 class Lines:
     """All lines to one host."""
 
-    def __init__(self, connect: Callable[[], RemoteShell], threads: Threads) -> None:
+    def __init__(self, connect: Connect, threads: Threads) -> None:
         """Make them with this, in these threads."""
         self._connect = connect
         self._threads = threads
@@ -123,7 +127,14 @@ class Lines:
             line = self._idle.pop()
             if not line.is_busy:
                 return line
-        line = Line(self._connect(), self._threads, self._refusals)
+        return self._made(is_patient=False)
+
+    def patient(self) -> Line:
+        """Return a line whose host may take long to answer: it is for one use."""
+        return self._made(is_patient=True)
+
+    def _made(self, *, is_patient: bool) -> Line:
+        line = Line(self._connect(is_patient), self._threads, self._refusals)
         self._all.append(line)
         return line
 

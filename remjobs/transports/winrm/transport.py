@@ -37,6 +37,8 @@ __all__ = ["WinRmTransport"]
 
 _QUIET: Final = 2.0
 """Seconds for the last threads to end."""
+_PATIENCE: Final = 300.0
+"""Seconds for which a command may leave its input unread before the input is given up."""
 _NO_PASSWORD: Final = {
     Authentication.CERTIFICATE: "logs in with a certificate",
     Authentication.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL: "logs in with your own ticket",
@@ -124,7 +126,10 @@ class WinRmTransport:
         await self._threads.quiet(_QUIET)
 
 
-def _remote(endpoint: Endpoint, login: WinRmLogin, timeout: float) -> RemoteShell:
+def _remote(endpoint: Endpoint, login: WinRmLogin, timeout: float, is_patient: bool) -> RemoteShell:
+    if is_patient:
+        timeout, waits = _PATIENCE, _PATIENCE + endpoint.read_timeout
+        endpoint = replace(endpoint, read_timeout=waits)
     return RemoteShell(Wire(endpoint, login), timeout)
 
 
