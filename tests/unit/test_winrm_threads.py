@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import partial
 
 import pytest
 
@@ -33,11 +34,14 @@ async def test_a_call_gives_what_it_returns_or_raises():
 async def test_so_many_run_at_a_time_but_for_what_cannot_wait():
     """The others wait for their turn."""
     threads = Threads(2)
-    gate, began = threading.Event(), []
-    waiting = [
-        asyncio.create_task(threads.run(lambda n=n: (began.append(n), gate.wait())))
-        for n in range(4)
-    ]
+    gate = threading.Event()
+    began: list[int] = []
+
+    def wait(number):
+        began.append(number)
+        gate.wait()
+
+    waiting = [asyncio.create_task(threads.run(partial(wait, n))) for n in range(4)]
     async with asyncio.timeout(10):
         while len(began) < 2:
             await asyncio.sleep(0.01)
