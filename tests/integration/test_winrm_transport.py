@@ -32,6 +32,9 @@ from remjobs.transports.winrm.transport import WinRmTransport
 
 ACCEPTED, REFUSED = ("accepted", SecretUse.LOGIN), ("refused", SecretUse.LOGIN)
 
+NO_INPUT = ("-InputFormat", "None")
+"""Windows PowerShell leaves standard input to its command."""
+
 
 @pytest.fixture
 def make_windows(tmp_path):
@@ -152,6 +155,12 @@ async def test_a_failed_initialization_is_told(windows):
     assert (result.outcome, result[Stream.OUTPUT]) == (NotInitialized(3), "")
 
 
+async def test_the_last_bytes_on_standard_error_are_kept(windows):
+    """Also where they might begin a mark of ours."""
+    result = await run(windows, cmd("printf 'fatal error' >&2"))
+    assert (result.outcome, result[Stream.ERROR]) == (Exited(0), "fatal error")
+
+
 async def test_a_directory_that_is_not_there_refuses_the_work(windows):
     """It did not begin."""
     with pytest.raises(HostFailure, match="cannot enter the working directory") as failure:
@@ -164,16 +173,16 @@ async def test_a_directory_that_is_not_there_refuses_the_work(windows):
 @pytest.mark.parametrize(
     ("options", "call"),
     [
-        ({}, ["powershell.exe"]),
-        ({"ps_version": "5.1"}, ["powershell.exe"]),
+        ({}, ["powershell.exe", *NO_INPUT]),
+        ({"ps_version": "5.1"}, ["powershell.exe", *NO_INPUT]),
         ({"ps_version": "7"}, ["pwsh.exe"]),
         ({"shell": "pwsh"}, ["pwsh.exe"]),
-        ({"ps_version": "3.0"}, ["powershell.exe", "-Version", "3.0"]),
-        ({"ps_version": "2.0"}, ["powershell.exe", "-Version", "2.0", "-InputFormat", "None"]),
-        ({"run_as_32": True}, [f"{SYSTEM_32}/powershell.exe"]),
+        ({"ps_version": "3.0"}, ["powershell.exe", "-Version", "3.0", *NO_INPUT]),
+        ({"ps_version": "2.0"}, ["powershell.exe", "-Version", "2.0", *NO_INPUT]),
+        ({"run_as_32": True}, [f"{SYSTEM_32}/powershell.exe", *NO_INPUT]),
         (
             {"shell": r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"},
-            ["Windows/System32/WindowsPowerShell/v1.0/powershell.exe"],
+            ["Windows/System32/WindowsPowerShell/v1.0/powershell.exe", *NO_INPUT],
         ),
     ],
 )

@@ -110,7 +110,7 @@ def test_the_command_line_is_always_the_same_and_short():
     assert len(launch.line) < LONGEST
     assert not re.search(r'[%!^&|<>"]', launch.line)
     assert "canary" not in base64.b64decode(WORDS[-1]).decode("utf-16-le")
-    assert launch.line.split() == ["powershell.exe", *WORDS]
+    assert launch.line.split() == ["powershell.exe", "-InputFormat", "None", *WORDS]
     assert launch.surroundings == Surroundings()
 
 
@@ -153,7 +153,8 @@ def script(name, content=b"x"):
 def test_the_shell_follows_from_the_work(work, program):
     """As asked, else the script's own, else Windows PowerShell."""
     launch = launch_of(KEY, work)
-    assert launch.line == f"{program} {' '.join(WORDS)}"
+    own = "" if "pwsh" in program else " -InputFormat None"
+    assert launch.line == f"{program}{own} {' '.join(WORDS)}"
     assert launch.by_cmd == (":" not in program)
     assert runs_powershell(work)
     check(work)

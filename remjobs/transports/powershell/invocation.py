@@ -42,7 +42,9 @@ _READ: Final = """\
 $__work = ConvertFrom-Json ([System.IO.File]::ReadAllText('/dev/fd/3'))
 """
 # $LASTEXITCODE is that of the last program that ran; a script that throws ends with 1,
-# `exit N` with N. The mark of a failed initialization is looked for on standard error,
+# `exit N` with N. What a cmdlet or a method throws would end its own statement only, and
+# the rest would go on: `throw` in a `catch` makes it end all (about_Try_Catch_Finally).
+# The mark of a failed initialization is looked for on standard error,
 # or in the file that REMJOBS_INITIALIZATION names; see transports/posix/programs.py.
 _RUN: Final = """\
 if ($null -ne $__work.initialization) {
@@ -50,6 +52,8 @@ if ($null -ne $__work.initialization) {
     try {
         . ([ScriptBlock]::Create($__work.initialization))
         $__initialized = $true
+    } catch {
+        throw
     } finally {
         if ($__initialized) {
         } elseif ($env:REMJOBS_INITIALIZATION) {
@@ -62,7 +66,8 @@ if ($null -ne $__work.initialization) {
 }
 $global:LASTEXITCODE = 0
 $__arguments = [object[]]@($__work.arguments)
-. ([ScriptBlock]::Create($__work.text)) @__arguments
+try { $__block = [ScriptBlock]::Create($__work.text) } catch { throw }
+. $__block @__arguments
 exit $global:LASTEXITCODE
 """
 

@@ -24,7 +24,10 @@ __all__ = ["REFUSED", "WORDS", "document"]
 REFUSED: Final = ":refused "
 """What follows the mark on standard error, where the work is not begun."""
 
+# Where the code page is UTF-8, .NET Framework would begin the standard input of every
+# program that PowerShell starts with a byte order mark.
 _READ: Final = """\
+try { [Console]::InputEncoding = [Console]::OutputEncoding } catch { }
 $__in = [Console]::OpenStandardInput()
 $__size = ''
 while (($__byte = $__in.ReadByte()) -gt 10) { $__size += [char]$__byte }

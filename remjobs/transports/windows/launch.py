@@ -58,7 +58,7 @@ def launch_of(key: UUID, work: Work) -> Launch:
     """
     program = _program(work)
     if not _is_cmd(program):
-        line = " ".join([_called(program), *WORDS])
+        line = " ".join([_called(program), *_leaving_input(program), *WORDS])
         # cmd.exe would take quotes around a path for its own.
         by_cmd = not line.startswith('"') and not _PATH.fullmatch(program.words[0])
         return Launch(line=line, by_cmd=by_cmd, prefix=document(key, work))
@@ -70,6 +70,11 @@ def launch_of(key: UUID, work: Work) -> Launch:
             environment=tuple(sorted(work.environment.items())),
         ),
     )
+
+
+def _leaving_input(program: _Program) -> tuple[str, ...]:
+    """Return what keeps PowerShell 2.0, as it is on old hosts, from reading all of the input."""
+    return () if _is_core(program) else ("-InputFormat", "None")
 
 
 def check(work: Work) -> None:
@@ -193,7 +198,7 @@ def _by_shebang(script: Script) -> _Program | None:
 
 def _of_version(work: Work, asked: _Program | None) -> _Program:
     """Return the PowerShell of the version and the bits that were asked for."""
-    is_core = asked is not None and "pwsh" in asked.words[0].lower()
+    is_core = asked is not None and _is_core(asked)
     if work.ps_version == "7":
         _check_core(work, asked, is_core=is_core)
         return asked or _Program((_PWSH,))
@@ -206,9 +211,6 @@ def _of_version(work: Work, asked: _Program | None) -> _Program:
         program = _OF_32_BITS
     if work.ps_version not in {None, "5.1"}:
         options = ["-Version", str(work.ps_version), *options]
-    if work.ps_version == "2.0":
-        # It would read all of standard input for itself.
-        options += ["-InputFormat", "None"]
     return _Program((program, *options))
 
 
@@ -219,6 +221,10 @@ def _check_core(work: Work, asked: _Program | None, *, is_core: bool) -> None:
     if work.run_as_32:
         msg = "--run-as-32 is Windows PowerShell's: pwsh has its 32 bits installed apart"
         raise UsageError(msg)
+
+
+def _is_core(program: _Program) -> bool:
+    return "pwsh" in program.words[0].lower()
 
 
 def _is_cmd(program: _Program) -> bool:

@@ -173,6 +173,8 @@ class WinRmExecution:
             if self._flow.closed:
                 break
             await self._flow.changed(None)
+        if rest := self._marks.close():
+            yield self._chunk(Stream.ERROR, rest)
         self._check_refused()
 
     def _chunk(self, stream: Stream, data: bytes) -> Chunk:
