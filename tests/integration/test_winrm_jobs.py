@@ -109,9 +109,8 @@ async def test_one_job_may_be_durable_here_and_attached_there(windows, sshd, tmp
 async def test_a_cut_leaves_the_child_disconnected(windows, tmp_path):
     """The outcome is unknown, nobody looks for it, and it is not run again unasked."""
     async with jobs_over(tmp_path) as jobs:
+        windows.endpoint.fault("reset-before", action="Receive")
         job = await jobs.start("sleep 1000", on=[target(windows)], shell="cmd")
-        await running(windows)
-        windows.endpoint.cut()
         [child] = await ended(jobs, job)
         assert (child.state, child.reason.kind) == (S.DISCONNECTED, K.LOST)
         assert "outcome unknown" in child.reason.message
@@ -125,6 +124,17 @@ async def test_a_cut_leaves_the_child_disconnected(windows, tmp_path):
         await running(windows)
         await jobs.stop(again)
         assert windows.endpoint.status()["commands"] == 2
+
+
+async def test_a_connection_that_goes_between_two_requests_is_made_again(windows, tmp_path):
+    """Nothing was on its way: the work is listened to as before."""
+    async with jobs_over(tmp_path) as jobs:
+        hosts = [target(windows, operation_timeout=1)]
+        windows.endpoint.fault("close", action="Receive", times=3)
+        job = await jobs.start("sleep 2; echo x", on=hosts, shell="cmd")
+        assert [child.state for child in await ended(jobs, job)] == [S.COMPLETED]
+        assert await jobs.output(job) == {"w1": b"x\n"}
+        assert windows.endpoint.status()["commands"] == 1
 
 
 async def test_what_a_killed_engine_left_is_disconnected(windows, tmp_path):
