@@ -88,6 +88,18 @@ async def test_success_codes_are_written_with_a_sign_or_without(windows, tmp_pat
             assert job.state is S.COMPLETED
 
 
+async def test_a_certificate_that_is_not_there_fails_its_host_alone(tmp_path):
+    """The others go on."""
+    with Windows(tmp_path / "tls", scheme="https") as windows:
+        async with jobs_over(tmp_path) as jobs:
+            hosts = [target(windows, "localhost"), target(windows, "w2", ca_file="/nowhere.pem")]
+            children = await ended(jobs, await jobs.start("Write-Output x", on=hosts))
+            assert [child.state for child in children] == [S.COMPLETED, S.FAILED]
+            assert children[1].begin_time is None
+            with pytest.raises(UsageError, match=r"/nowhere\.pem: no such file"):
+                await jobs.start("x", on=hosts[1:])
+
+
 async def test_durable_by_name_is_refused(windows, tmp_path):
     """With the reason, and nothing starts."""
     async with jobs_over(tmp_path) as jobs:
