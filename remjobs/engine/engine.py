@@ -109,7 +109,7 @@ class Engine:
     async def _take_up(self, stored: StoredJob) -> None:
         durable = stored.work.durable
         children = [entry.child for entry in stored.entries]
-        bound = self._bound(stored)
+        bound = self.bound(stored)
         # Who was asked may be gone, and the answer with us: ask again.
         if asked := [child for child in children if child.state is JobState.BLOCKED]:
             await self.store.save([_asked_again(child) for child in asked])
@@ -131,7 +131,7 @@ class Engine:
         if current.request is Request.STOP:
             self._spawn(run.stop())
 
-    def _bound(self, stored: StoredJob) -> frozenset[int]:
+    def bound(self, stored: StoredJob) -> frozenset[int]:
         """Return the children whose work ends with its connection, for good."""
         ways = self.transports(stored.caller)
         return frozenset(
@@ -252,7 +252,7 @@ class Engine:
     ) -> JobRun | None:
         """Return a job's run, looking again for durable work (of these) that was given up."""
         stored = await self.store.load(job_id)
-        bound = self._bound(stored)
+        bound = self.bound(stored)
 
         def is_lost(child: Child) -> bool:
             is_meant = children is None or child.id in children

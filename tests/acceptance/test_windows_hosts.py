@@ -33,7 +33,7 @@ def inventory(windows, tmp_path):
         certificate_key_file = "{key}"
         [hosts.localhost]
         [hosts.w2]
-        address = "localhost"
+        address = "127.0.0.1"
         """
     )
     return path

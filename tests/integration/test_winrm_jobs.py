@@ -88,6 +88,18 @@ async def test_success_codes_are_written_with_a_sign_or_without(windows, tmp_pat
             assert job.state is S.COMPLETED
 
 
+async def test_a_certificate_that_is_not_there_fails_its_host_alone(tmp_path):
+    """The others go on."""
+    with Windows(tmp_path / "tls", scheme="https") as windows:
+        async with jobs_over(tmp_path) as jobs:
+            hosts = [target(windows, "localhost"), target(windows, "w2", ca_file="/nowhere.pem")]
+            children = await ended(jobs, await jobs.start("Write-Output x", on=hosts))
+            assert [child.state for child in children] == [S.COMPLETED, S.FAILED]
+            assert children[1].begin_time is None
+            with pytest.raises(UsageError, match=r"/nowhere\.pem: no such file"):
+                await jobs.start("x", on=hosts[1:])
+
+
 async def test_durable_by_name_is_refused(windows, tmp_path):
     """With the reason, and nothing starts."""
     async with jobs_over(tmp_path) as jobs:
@@ -109,9 +121,8 @@ async def test_one_job_may_be_durable_here_and_attached_there(windows, sshd, tmp
 async def test_a_cut_leaves_the_child_disconnected(windows, tmp_path):
     """The outcome is unknown, nobody looks for it, and it is not run again unasked."""
     async with jobs_over(tmp_path) as jobs:
+        windows.endpoint.fault("reset-before", action="Receive")
         job = await jobs.start("sleep 1000", on=[target(windows)], shell="cmd")
-        await running(windows)
-        windows.endpoint.cut()
         [child] = await ended(jobs, job)
         assert (child.state, child.reason.kind) == (S.DISCONNECTED, K.LOST)
         assert "outcome unknown" in child.reason.message
@@ -125,6 +136,17 @@ async def test_a_cut_leaves_the_child_disconnected(windows, tmp_path):
         await running(windows)
         await jobs.stop(again)
         assert windows.endpoint.status()["commands"] == 2
+
+
+async def test_a_connection_that_goes_between_two_requests_is_made_again(windows, tmp_path):
+    """Nothing was on its way: the work is listened to as before."""
+    async with jobs_over(tmp_path) as jobs:
+        hosts = [target(windows, operation_timeout=1)]
+        windows.endpoint.fault("close", action="Receive", times=3)
+        job = await jobs.start("sleep 2; echo x", on=hosts, shell="cmd")
+        assert [child.state for child in await ended(jobs, job)] == [S.COMPLETED]
+        assert await jobs.output(job) == {"w1": b"x\n"}
+        assert windows.endpoint.status()["commands"] == 1
 
 
 async def test_what_a_killed_engine_left_is_disconnected(windows, tmp_path):

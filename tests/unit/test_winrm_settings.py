@@ -261,10 +261,18 @@ def test_scheme_and_port_are_the_usual_ones(port, scheme, url):
     assert endpoint_of(Host(name="h", port=port, winrm=WinRmOptions(scheme=scheme))).url == url
 
 
-def test_a_certificate_is_for_the_hosts_name_wherever_it_is():
-    """Its address is only where it is sought."""
-    endpoint = endpoint_of(Host(name="web1.example", address="192.0.2.1"))
-    assert (endpoint.name, endpoint.authority) == ("web1.example", "192.0.2.1:5986")
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (None, "web1.example"),
+        ("srv.example", "srv.example"),
+        ("192.0.2.1", "web1.example"),
+        ("fe80::1%eth0", "web1.example"),
+    ],
+)
+def test_a_certificate_is_for_the_name_that_is_connected_to(address, name):
+    """An IP address is only where it is sought."""
+    assert endpoint_of(Host(name="web1.example", address=address)).name == name
 
 
 @pytest.mark.parametrize(

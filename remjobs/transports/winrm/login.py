@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Final
 
 from remjobs.model.authentication import Authentication
@@ -42,7 +43,7 @@ def endpoint_of(host: Host) -> Endpoint:
         address=host.address or host.name,
         port=host.port or _PORTS[scheme],
         path=options.path or "wsman",
-        host_name=host.name if host.address is not None else "",
+        host_name=_name_of(host),
         ca_file=options.ca_file,
         fingerprint=options.fingerprint,
         insecure_tls=options.insecure_tls,
@@ -51,6 +52,18 @@ def endpoint_of(host: Host) -> Endpoint:
         connect_timeout=options.connect_timeout or _CONNECT,
         read_timeout=options.read_timeout or operation + _MORE_TO_READ,
     )
+
+
+def _name_of(host: Host) -> str:
+    """Return what certificate and Kerberos know the host by: where it is, if that is a name.
+
+    An IP address is only where it is; then the inventory's own name counts.
+    """
+    try:
+        ip_address((host.address or "").partition("%")[0])
+    except ValueError:
+        return host.address or host.name
+    return host.name
 
 
 def operation_timeout(host: Host) -> float:

@@ -63,11 +63,7 @@ class WinRmTransport:
         check_host_name(host.address or host.name)
         if host.user is not None:
             check_user_name(host.user)
-        options = host.winrm
-        for name in (options.ca_file, options.certificate_file, options.certificate_key_file):
-            if name is not None and not Path(name).expanduser().is_file():
-                msg = f"{name}: no such file"
-                raise UnfitHost(msg)
+        _check_files(host)
         how = _NO_PASSWORD.get(host.authentication)
         if how is not None and host.credential is not None:
             msg = f"{host.name}: {host.authentication} {how}; leave the credential out"
@@ -152,6 +148,21 @@ async def _first(line: Line, access: Access | None) -> str:
     if access is not None:
         access.accepted(SecretUse.LOGIN)
     return shell
+
+
+def _check_files(host: Host) -> None:
+    """Refuse certificates that are not there, where TLS needs them.
+
+    Raises:
+        UnfitHost: It names the file.
+    """
+    options = host.winrm
+    if not endpoint_of(host).is_https:
+        return
+    for name in (options.ca_file, options.certificate_file, options.certificate_key_file):
+        if name is not None and not Path(name).expanduser().is_file():
+            msg = f"{name}: no such file"
+            raise UnfitHost(msg)
 
 
 def _check_work(host: Host, work: Work) -> None:
