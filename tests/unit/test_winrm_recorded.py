@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from winrm_endpoint import soap
+from winrm_endpoint.codes import NO_COMMAND
 
 from remjobs.model.record import Stream
 from remjobs.transports.powershell.clixml import Clixml
@@ -170,9 +171,17 @@ def test_an_answer_to_somebody_else(name, ask):
         ask(RemoteShell(Recorded(recorded(name), related=False), 20))
 
 
+BAD_SCHEMA = (
+    "The Windows Remote Shell cannot process the request. The SOAP packet contains an element "
+    "Argument that is invalid. Retry the request with the correct XML element."
+)
 NO_SELECTORS = (
     "The WS-Management service cannot process the request because the request contained invalid "
     "selectors for the resource."
+)
+BAD_TIMEOUT = (
+    "The WS-Management service cannot process the request. The XML contains an invalid timeout "
+    "field in the SOAP header: PT-1S."
 )
 NOT_UNDERSTOOD = (
     "The WS-Management service cannot process a SOAP header in the request that is marked as "
@@ -181,16 +190,19 @@ NOT_UNDERSTOOD = (
     "implementations."
 )
 FAULTS = [
+    ("fault-bad-command-id", Code.NO_SHELL, NO_COMMAND),
     ("fault-no-shell", Code.NO_SHELL, NO_SELECTORS),
     ("fault-no-command-id", 87, "The parameter is incorrect."),
     ("fault-no-such-program", 2147942402, "The system cannot find the file specified."),
+    ("fault-bad-timeout", 2150858767, BAD_TIMEOUT),
+    ("fault-bad-schema", 2150858817, BAD_SCHEMA),
     ("fault-not-understood", None, NOT_UNDERSTOOD),
 ]
 
 
 @pytest.mark.parametrize(("name", "code", "words"), FAULTS)
 def test_faults(name, code, words):
-    """A fault's code and its words."""
+    """A fault's code, and the words that say most: the detail's message, else the reason."""
     with pytest.raises(Fault) as caught:
         remote(name).receive(SHELL, COMMAND)
     assert (caught.value.code, str(caught.value)) == (code, words)
