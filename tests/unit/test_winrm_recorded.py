@@ -11,8 +11,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from winrm_endpoint import soap
-from winrm_endpoint.codes import NO_COMMAND
+from winrm_endpoint import answers, soap
+from winrm_endpoint.codes import NO_COMMAND, WsmanFault
+from winrm_endpoint.settings import Settings
+from winrm_endpoint.shells import Shells
 
 from remjobs.model.record import Stream
 from remjobs.transports.powershell.clixml import Clixml
@@ -271,3 +273,127 @@ def _with_error(data):
     """Return a recorded answer with other bytes in standard error."""
     was, now = base64.b64encode(b"err \r\n"), base64.b64encode(data)
     return recorded("receive-error-exit-1").replace(was, now)
+
+
+# The endpoint of the tests
+
+
+class Served(Wire):
+    """A wire to the endpoint, without HTTP between; ``said`` has its last answer of a kind."""
+
+    def __init__(self, folder):
+        super().__init__(WIN1, WinRmLogin())
+        self.shells = Shells(Settings(folder=folder, users={}))
+        self.said: dict[str, bytes] = {}
+
+    def _answered(self, body):
+        request = soap.read(body)
+        try:
+            said = self.shells.serve(request, "me")
+        except WsmanFault as exc:
+            said = soap.fault(request.message, exc)
+        self.said[request.name] = said
+        return answered(said)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """An endpoint."""
+    wire = Served(tmp_path)
+    yield wire
+    wire.shells.end(for_good=True)
+
+
+def form(element):
+    """Return an element's form: names and attributes, without what they say."""
+    return (element.tag, sorted(element.attrib), [form(child) for child in element])
+
+
+def read(data):
+    """Return an envelope."""
+    return ET.fromstring(data)  # noqa: S314 - from the tests
+
+
+def body_of(data):
+    """Return what an envelope holds."""
+    body = read(data).find("s:Body", soap.NAMES)
+    assert body is not None
+    return body
+
+
+def said(body):
+    """Return what elements say, and whose words they are."""
+    named = ("Code", "provider", "path")
+    return [
+        (" ".join((element.text or "").split()), *map(element.get, named))
+        for element in body.iter()
+    ]
+
+
+def test_the_endpoint_answers_in_the_form_of_windows(served):
+    """Other tests hold for Windows as far as the endpoint is like it."""
+    host = RemoteShell(served, 20)
+    shell = host.open(Surroundings())
+    command = host.begin(shell, Launch(line="cat"))
+    host.send(shell, command, b"x", end=True)
+    host.end(shell, command)
+    host.close(shell)
+    for action in ("Create", "Command", "Send", "Signal", "Delete"):
+        assert form(read(served.said[action])) == form(read(recorded(action.lower())))
+
+
+BOTH = ("stdout", "stderr")
+OUT, ERR = ("stdout", b"out \r\n"), ("stderr", b"err \r\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "came", "code"),
+    [
+        ("receive-output", [OUT], 0),
+        ("receive-error-exit-1", [OUT, ERR], 1),
+        ("receive-running", [OUT, OUT], None),
+    ],
+)
+def test_the_endpoint_gives_output_in_the_form_of_windows(name, came, code):
+    """Each piece, the streams' ends, and the state of the command."""
+    spaces = " ".join(f'xmlns:{short}="{uri}"' for short, uri in soap.NAMES.items())
+    given = answers.received(COMMAND, came, BOTH, code)
+    assert form(read(f"<s:Body {spaces}>{given}</s:Body>")) == form(body_of(recorded(name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "ask"),
+    [
+        ("fault-bad-command-id", "Receive", lambda host, shell: host.receive(shell, COMMAND)),
+        ("fault-no-command-id", "Receive", lambda host, shell: host.receive(shell, "")),
+        (
+            "fault-no-such-program",
+            "Command",
+            lambda host, shell: host.begin(shell, Launch(line="no-such", by_cmd=False)),
+        ),
+    ],
+)
+def test_the_endpoint_refuses_as_windows_does(served, name, action, ask):
+    """Code, subcode, words and form of a fault."""
+    host = RemoteShell(served, 20)
+    shell = host.open(Surroundings())
+    with pytest.raises(Fault):
+        ask(host, shell)
+    _check_alike(served.said[action], recorded(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("fault-timed-out", WsmanFault(2150858793)),
+        ("fault-bad-schema", WsmanFault(2150858817, message=BAD_SCHEMA)),
+    ],
+)
+def test_the_endpoint_words_faults_as_windows_does(name, fault):
+    """Those too that are longer in coming."""
+    _check_alike(soap.fault("uuid:x", fault), recorded(name))
+
+
+def _check_alike(ours, theirs):
+    assert form(body_of(ours)) == form(body_of(theirs))
+    assert said(body_of(ours)) == said(body_of(theirs))
