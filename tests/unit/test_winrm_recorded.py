@@ -8,19 +8,24 @@ import re
 from email.message import Message
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
 from winrm_endpoint import answers, soap
 from winrm_endpoint.codes import NO_COMMAND, WsmanFault
 from winrm_endpoint.settings import Settings
-from winrm_endpoint.shells import Shells
+from winrm_endpoint.shells import Shells as ServedShells
 
 from remjobs.model.record import Stream
+from remjobs.transports.base import Exited, Unknown
 from remjobs.transports.powershell.clixml import Clixml
 from remjobs.transports.windows.launch import Launch, Surroundings
+from remjobs.transports.winrm.execution import Running, WinRmExecution
 from remjobs.transports.winrm.faults import Code, Fault
 from remjobs.transports.winrm.shell import Received, RemoteShell
+from remjobs.transports.winrm.shells import Shells
 from remjobs.transports.winrm.wire import AnswerRefused, Endpoint, WinRmLogin, Wire
 from remjobs.transports.winrm.wire.answer import Answer
 
@@ -227,6 +232,44 @@ def test_a_shell_that_the_host_knows_no_more():
     assert not caught.value.is_of_kept
 
 
+class Direct:
+    """A line that asks at once."""
+
+    def __init__(self, host):
+        self.host = host
+
+    async def ask(self, request, *given, **named):
+        return request(self.host, *given, **named)
+
+
+async def lived(*names):
+    """Return an execution's chunks and its outcome, as the host answers so."""
+    line: Any = Direct(remote(*names))
+    nobody: Any = None
+    running = Running(line=line, shell=SHELL, command=COMMAND)
+    execution = WinRmExecution(uuid4(), running, nobody, Shells(), lambda _running: None)
+    execution.begin(b"", b"")
+    chunks = [(chunk.stream, chunk.offset, chunk.data) async for chunk in execution]
+    return chunks, await execution.outcome()
+
+
+async def test_a_whole_life():
+    """Input, output, silence, output and an end: bytes in their order, and the exit."""
+    chunks, outcome = await lived(
+        "send", "receive-running", "fault-timed-out", "fault-timed-out", "receive-rest"
+    )
+    assert b"".join(data for _, _, data in chunks) == b"hi\nhi again\n"
+    assert outcome == Exited(0)
+
+
+async def test_a_life_that_the_host_forgot():
+    """What was printed is kept; the end is unknown, in the host's own words."""
+    chunks, outcome = await lived("send", "receive-running", "fault-bad-command-id")
+    assert chunks == [(Stream.OUTPUT, 0, b"hi\n")]
+    said = "the host has the shell, or the command in it, no more"
+    assert outcome == Unknown(f"{said} ({NO_COMMAND})")
+
+
 def streams(*pieces):
     """Return the streams in pieces of standard error, neighbours joined."""
     parser = Clixml()
@@ -283,7 +326,7 @@ class Served(Wire):
 
     def __init__(self, folder):
         super().__init__(WIN1, WinRmLogin())
-        self.shells = Shells(Settings(folder=folder, users={}))
+        self.shells = ServedShells(Settings(folder=folder, users={}))
         self.said: dict[str, bytes] = {}
 
     def _answered(self, body):
