@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -38,7 +38,12 @@ _CANNOT_HOLD: Final = "a Windows host cannot hold work: it runs to its end"
 _HAS_ENDED: Final = "it has ended"
 _LET_GO: Final = "the output was let go of"
 _CUT_INPUT: Final = "the host did not take all of the standard input in time"
-_GONE: Final = frozenset({Code.ABORTED, Code.NO_SHELL})
+_GONE: Final[Mapping[int | None, str]] = {
+    Code.ABORTED: "the host closed the shell that the work ran in",
+    # It is said of commands too: nothing but the words, in the host's language, tells.
+    Code.NO_SHELL: "the host has the shell, or the command in it, no more",
+}
+_SAYS_NOTHING: Final = "the host says no more of the work"
 _BY_TERMINATE: Final = Signaled("TERM")
 
 
@@ -157,9 +162,7 @@ class WinRmExecution:
         """Say what became of a command that the host knows no more."""
         if self._stopping:
             return _BY_TERMINATE
-        if exc.code in _GONE:
-            return Unknown(f"the host closed the shell that the work ran in ({exc})")
-        return Unknown(f"the host says no more of the work: {exc}")
+        return Unknown(f"{_GONE.get(exc.code, _SAYS_NOTHING)} ({exc})")
 
     async def __aiter__(self) -> AsyncIterator[Chunk]:
         """Yield the work's output, without our own marks."""

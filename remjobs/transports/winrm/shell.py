@@ -31,6 +31,7 @@ _UTF_8: Final = 65001
 _UNREADABLE: Final = (ET.ParseError, StopIteration, AssertionError, ValueError, binascii.Error)
 """How pywinrm takes answers that are not what they should be."""
 _LONGEST_WORDS: Final = 500
+_MESSAGE: Final = ".//{http://schemas.microsoft.com/wbem/wsman/1/wsmanfault}Message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ class RemoteShell:
             msg = "it did not come to an answer within the operation time-out"
             raise Fault(Code.TIMED_OUT, msg) from exc
         except WSManFaultError as exc:
-            raise Fault(exc.wsman_fault_code, _words(exc.reason)) from exc
+            raise Fault(exc.wsman_fault_code, _words(_said(exc))) from exc
         except WinRMTransportError as exc:
             msg = f"the host answers HTTP {exc.code}, and no fault that can be read"
             raise AnswerRefused(msg) from exc
@@ -127,6 +128,13 @@ class RemoteShell:
             what = str(exc) or type(exc).__name__
             msg = f"the host's answer cannot be read: {_words(what)}"
             raise AnswerRefused(msg) from exc
+
+
+def _said(exc: WSManFaultError) -> str:
+    """Return what a host says of a fault: the reason goes by its code, the message by the case."""
+    message = ET.fromstring(exc.response).find(_MESSAGE)  # noqa: S314 - the wire looked at it
+    text = "" if message is None else "".join(message.itertext())
+    return text if text.strip() else exc.reason
 
 
 def _words(text: str | None) -> str:
