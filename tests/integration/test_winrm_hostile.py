@@ -158,7 +158,10 @@ ANSWERS = [
     (answered(200, ENVELOPE), "is no SOAP: text/plain"),
     (answered(200, b"", SOAP), "answered with nothing"),
     (answered(500, b"oops", "Content-Type: text/html"), "answers 500 So without saying why"),
-    (answered(502), "answers 502 So without saying why"),
+    *(
+        (answered(status), f"answers {status} So without saying why")
+        for status in (202, 204, 408, 502, 503, 504, 522)
+    ),
     (answered(500, b"<!DOCTYPE x>" + ENVELOPE, SOAP), "document type"),
 ]
 

@@ -219,8 +219,15 @@ def test_redirect(lab, scheme, mechanism):
     assert url in str(caught.value)
 
 
-@pytest.mark.parametrize("action", ["Login", "Create"])
-@pytest.mark.parametrize(("status", "words"), [(403, "403 Forbidden"), (503, "503 Service")])
+@pytest.mark.parametrize(
+    ("action", "status", "words"),
+    [
+        ("Login", 403, "403 Forbidden"),
+        ("Login", 503, "503 Service"),
+        ("Login", 408, "408 Request"),
+        ("Create", 403, "403 Forbidden"),
+    ],
+)
 def test_statuses(lab, action, status, words):
     """A status that refuses says what it is."""
     ours = lab()

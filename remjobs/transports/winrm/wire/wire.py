@@ -25,8 +25,9 @@ _OK: Final = 200
 _UNAUTHORIZED: Final = 401
 _UNKNOWN_CONTEXT: Final = frozenset({400, 401})
 """How a listener answers what was sealed for a connection that it no longer knows."""
-_BROKEN: Final = frozenset({500, 502, 504})
-"""Statuses of a request that may have been carried out."""
+_TURNED_AWAY: Final = frozenset(range(300, 500)) - {408}
+"""Statuses of a request that was not carried out. Of all others nobody knows: a gateway may
+tell of its own patience (RFC 9110, sections 15.5.9 and 15.6), or that work was accepted."""
 
 
 class Wire:
@@ -143,7 +144,7 @@ class Wire:
             return body
         if answer.status > _OK and answer.content_type == SOAP and answer.body:
             raise _fault(answer)
-        if answer.status in _BROKEN:
+        if answer.status not in _TURNED_AWAY:
             msg = f"the host answers {answer.status} {shown(answer.phrase)} without saying why"
             raise AnswerRefused(msg)
         if answer.status == _UNAUTHORIZED:
