@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 from support.windows import SYSTEM_32, Password, Windows
 
+from remjobs.model.authentication import Authentication
 from remjobs.model.host import WinRmOptions
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
@@ -298,6 +299,29 @@ async def test_a_refused_password_is_tried_once(windows):
     assert failure.value.reason is ReasonKind.AUTHENTICATION
     assert access.told == [REFUSED]
     assert windows.endpoint.status()["logins"]["alice"]["tried"] == 1
+
+
+@pytest.mark.parametrize(
+    ("authentication", "scheme", "told"),
+    [
+        (Authentication.BASIC, "https", []),
+        (Authentication.DIGEST, "https", []),
+        (Authentication.NTLM, "https", [ACCEPTED]),
+        (Authentication.NEGOTIATE, "http", [ACCEPTED]),
+    ],
+)
+@pytest.mark.parametrize("kind", ["reset-before", "empty"])
+async def test_a_password_that_nobody_judged_is_not_called_right(
+    make_windows, authentication, scheme, told, kind
+):
+    """One that went with the message; one that a login was completed with was right."""
+    windows = make_windows(scheme=scheme)
+    windows.endpoint.fault(kind, action="Create")
+    access = Password()
+    with pytest.raises(HostFailure):
+        async with session(windows, access, authentication=authentication):
+            pass
+    assert access.told == told
 
 
 async def test_nobody_is_asked_for_a_password_of_nobody(windows):

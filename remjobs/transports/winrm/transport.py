@@ -132,6 +132,8 @@ def _remote(endpoint: Endpoint, login: WinRmLogin, timeout: float, is_patient: b
 async def _first(line: Line, access: Access | None) -> str:
     """Open the first shell, and tell whether the host took what it was shown.
 
+    A connection that broke says nothing of a password that went with the message.
+
     Raises:
         HostFailure: The host cannot be used.
     """
@@ -142,7 +144,7 @@ async def _first(line: Line, access: Access | None) -> str:
             access.refused(SecretUse.LOGIN)
         raise
     except (Fault, ConnectionBroken) as exc:
-        if access is not None:
+        if access is not None and (isinstance(exc, Fault) or line.wire.was_let_in):
             access.accepted(SecretUse.LOGIN)
         raise exc.failure from exc
     if access is not None:

@@ -52,6 +52,8 @@ class Wire:
         self._admission: Admission | None = None
         self._has_answered = False
         self._refused = ""
+        self.was_let_in = False
+        """Whether a host has completed a login that is made before there is a message."""
 
     @property
     def authentication(self) -> str:
@@ -122,6 +124,7 @@ class Wire:
         try:
             self._connection.open()
             self._admission.enter(self._connection)
+            self.was_let_in = self._admission.is_kept
         except ConnectionBroken as exc:
             raise self._in_place_of(exc.failure) from exc
         except HostFailure as exc:
