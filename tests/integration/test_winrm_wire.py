@@ -452,6 +452,7 @@ sys.modules.update(gssapi=None, krb5=None)
 from support.wires import *
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication as Auth
+from remjobs.transports.base import HostFailure
 from remjobs.transports.winrm.wire import check_login
 host = Endpoint(scheme="http", address="localhost", port=int(sys.argv[1]))
 for mechanism in (Auth.NTLM, Auth.NEGOTIATE, Auth.DEFAULT, Auth.CREDSSP):
@@ -459,11 +460,23 @@ for mechanism in (Auth.NTLM, Auth.NEGOTIATE, Auth.DEFAULT, Auth.CREDSSP):
     soap_over(wire).open_shell()
     print(wire.authentication)
     wire.close()
+for mechanism in (Auth.DEFAULT, Auth.NEGOTIATE):
+    check_login(host, login_of(mechanism), "win1")
+    try:
+        Wire(host, login_of(mechanism)).send_message("<x/>")
+    except HostFailure as exc:
+        print(exc.reason.value, exc, sep=": ")
 try:
     check_login(host, login_of(Auth.KERBEROS), "win1")
 except UsageError as exc:
     print(exc)
 """
+
+
+NO_KERBEROS = (
+    "authentication: there is no password, and a Kerberos ticket needs more packages: "
+    "name a credential, or `pip install 'remjobs[kerberos]'`"
+)
 
 
 def test_without_kerberos(hosts):
@@ -480,5 +493,6 @@ def test_without_kerberos(hosts):
         "Negotiate (NTLM)",
         "Negotiate (NTLM)",
         "Credssp (NTLM)",
+        *2 * [NO_KERBEROS],
         "win1: Kerberos needs more packages: `pip install 'remjobs[kerberos]'`",
     ]

@@ -44,6 +44,12 @@ def has_kerberos() -> bool:
     return find_spec("gssapi") is not None and find_spec("krb5") is not None
 
 
+_NOTHING: Final = (
+    "there is no password, and a Kerberos ticket needs more packages: "
+    "name a credential, or `pip install 'remjobs[kerberos]'`"
+)
+
+
 class Tickets:
     """A credential cache by name: never this process's KRB5CCNAME."""
 
@@ -78,6 +84,8 @@ class Tickets:
         self._own = None
 
     def _callers(self) -> str:
+        if not has_kerberos():
+            raise _failure(_NOTHING, "")
         import krb5  # noqa: PLC0415 - an extra, and slow to load
 
         name = self._login.ccache
