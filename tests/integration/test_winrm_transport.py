@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -553,6 +554,28 @@ async def test_a_hundred_hosts_at_once_leave_no_thread_behind(make_windows):
     left = [thread for thread in set(threading.enumerate()) - before if thread.name == "winrm"]
     assert left == []
     assert windows.endpoint.status()["shells"] == 0
+
+
+async def test_certificates_are_read_once_for_all_hosts(make_windows, monkeypatch):
+    """However many there are, and however many lines each has."""
+    read = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def noted(context, file):
+        read.append(file)
+        load(context, file)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", noted)
+    windows = make_windows(scheme="https")
+    transport = WinRmTransport(Caller())
+    for name in ("one", "two"):
+        opened = await transport.connect(windows.host(name=name), Password())
+        works = [await opened.start(uuid4(), cmd("cat", input=b"x")) for _ in range(2)]
+        for work in works:
+            assert (await Ran(work).finish()).outcome == Exited(0)
+        await opened.close()
+    await transport.close()
+    assert read == [str(windows.endpoint.ca_file)]
 
 
 def test_options_of_a_host_are_its_own():

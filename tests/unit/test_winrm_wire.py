@@ -34,6 +34,7 @@ from remjobs.transports.winrm.wire import (
 )
 from remjobs.transports.winrm.wire.answer import Answer, check_envelope, refusal
 from remjobs.transports.winrm.wire.clocks import clock_words
+from remjobs.transports.winrm.wire.contexts import Contexts
 from remjobs.transports.winrm.wire.digest import Responder
 from remjobs.transports.winrm.wire.errors import not_reached, went
 from remjobs.transports.winrm.wire.sealing import seal, unseal
@@ -424,6 +425,16 @@ def test_tickets_are_renewed(monkeypatch):
     assert tickets.cache() == "MEMORY:1"
     tickets.close()
     assert destroyed == made
+
+
+@pytest.mark.parametrize("mechanism", [Auth.NTLM, Auth.NEGOTIATE, Auth.CREDSSP])
+@pytest.mark.parametrize(("endpoint", "seals"), [(HTTP, True), (HTTPS, False)])
+def test_sealing_is_asked_for_where_it_is_used(mechanism, endpoint, seals):
+    """Over https nothing is sealed, and a library that cannot do it will do."""
+    contexts = Contexts(mechanism, endpoint, WinRmLogin(user="alice", secret=Secret("x")))
+    contexts.prepare()
+    options = contexts.new(None).options
+    assert bool(options & spnego.NegotiateOptions.wrapping_winrm) is seals
 
 
 CHALLENGE = {"realm": "WSMAN", "nonce": "n", "qop": "auth"}

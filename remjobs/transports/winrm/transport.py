@@ -28,6 +28,7 @@ from remjobs.transports.winrm.wire import (
     ConnectionBroken,
     Endpoint,
     LoginRefused,
+    TlsContexts,
     WinRmLogin,
     Wire,
     check_login,
@@ -54,6 +55,7 @@ class WinRmTransport:
         """Use the caller's tickets, not those of the process we are in."""
         self._ccache = caller.krb5ccname
         self._threads = Threads()
+        self._tls = TlsContexts()
         self._checked: set[tuple[Endpoint, WinRmLogin]] = set()
 
     def check(self, host: Host, work: Work) -> None:
@@ -95,7 +97,7 @@ class WinRmTransport:
         user = host.user if access is None else await access.user()
         secret = await secret_of(host, user, access)
         endpoint, login = endpoint_of(host), login_of(host, user, secret, self._ccache)
-        remote = partial(_remote, endpoint, login, operation_timeout(host))
+        remote = partial(_remote, endpoint, login, self._tls, operation_timeout(host))
         lines = Lines(remote, self._threads)
         line = lines.take()
         try:
@@ -122,11 +124,13 @@ class WinRmTransport:
         await self._threads.quiet(_QUIET)
 
 
-def _remote(endpoint: Endpoint, login: WinRmLogin, timeout: float, is_patient: bool) -> RemoteShell:
+def _remote(
+    endpoint: Endpoint, login: WinRmLogin, tls: TlsContexts, timeout: float, is_patient: bool
+) -> RemoteShell:
     if is_patient:
         timeout, waits = _PATIENCE, _PATIENCE + endpoint.read_timeout
         endpoint = replace(endpoint, read_timeout=waits)
-    return RemoteShell(Wire(endpoint, login), timeout)
+    return RemoteShell(Wire(endpoint, login, tls), timeout)
 
 
 async def _first(line: Line, access: Access | None) -> str:

@@ -88,12 +88,14 @@ class Contexts:
         binding = None
         if certificate is not None and self._login.channel_binding:
             binding = GssChannelBindings(application_data=binding_of(certificate))
+        # Not every system's library can seal as WinRM does, which over https nobody asks for.
+        sealing = NegotiateOptions.wrapping_winrm
         return {
             "hostname": self._endpoint.name,
             "service": self._login.service,
             "channel_bindings": binding,
             "context_req": flags,
-            "options": NegotiateOptions.wrapping_winrm,
+            "options": NegotiateOptions.none if self._endpoint.is_https else sealing,
         }
 
     def _credssp(self, said: dict[str, Any]) -> ContextProxy:
