@@ -260,10 +260,16 @@ def test_unsafe_credssp(tmp_path, monkeypatch, patch, reason, words):
     assert words in str(failure)
 
 
-def test_drip():
+IN_HEAD = b"HTTP/1.1 200 So\r\nX: "
+IN_BODY = f"HTTP/1.1 200 So\r\nContent-Length: 9999\r\n{SOAP}\r\n\r\n".encode()
+IN_CHUNK = f"HTTP/1.1 200 So\r\nTransfer-Encoding: chunked\r\n{SOAP}\r\n\r\n5".encode()
+
+
+@pytest.mark.parametrize("begun", [b"", IN_HEAD, IN_BODY, IN_CHUNK], ids=repr)
+def test_drip(begun):
     """A host that sends a byte now and then does not keep us."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=drip, args=(listener,))
+        thread = threading.Thread(target=drip, args=(listener, begun))
         thread.start()
         endpoint = Endpoint(
             scheme="http",
@@ -278,10 +284,10 @@ def test_drip():
     assert str(failure).startswith("no answer in 0.5 s")
 
 
-def drip(listener):
+def drip(listener, begun):
     near, _ = listener.accept()
     with near, suppress(OSError):
-        near.sendall(f"HTTP/1.1 200 So\r\nContent-Length: 9999\r\n{SOAP}\r\n\r\n".encode())
+        near.sendall(begun)
         while True:
             near.sendall(b" ")
             time.sleep(0.02)

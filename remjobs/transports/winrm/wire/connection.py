@@ -6,10 +6,9 @@ import http.client
 import select
 import socket
 import ssl
-import time
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 from urllib.parse import unquote, urlsplit
 
 from remjobs.model.job import ReasonKind
@@ -24,13 +23,11 @@ from remjobs.transports.winrm.wire.errors import (
     went,
 )
 from remjobs.transports.winrm.wire.login import WinRmLogin
+from remjobs.transports.winrm.wire.reading import Response
 from remjobs.transports.winrm.wire.tls import TlsContexts, check_pin
 
-__all__ = ["LIMIT", "Connection"]
+__all__ = ["Connection"]
 
-LIMIT: Final = 8 * 2**20
-"""Bytes of one answer. A listener's default limit of an envelope is 500 KiB."""
-_PIECE: Final = 65_536
 _COMMON: Final = {
     "User-Agent": "remjobs",
     "Connection": "Keep-Alive",
@@ -79,7 +76,6 @@ class Connection:
         except HostFailure:
             self.close()
             raise
-        self._http.be_patient(self._endpoint.read_timeout)
 
     def post(self, body: bytes, headers: Mapping[str, str | bytes]) -> Answer:
         """Send a request on the open connection and return what comes.
@@ -94,13 +90,14 @@ class Connection:
                 HostFailure(ReasonKind.UNREACHABLE, msg, stage=Stage.TCP), sent=False
             )
         try:
+            self._http.be_patient(self._endpoint.read_timeout)
             self._http.request("POST", self._http.target, body, {**_COMMON, **headers})
-            with self._http.getresponse() as response:
+            with self._http.answered() as response:
                 answer = Answer(
                     status=response.status,
                     phrase=response.reason,
                     headers=response.headers,
-                    body=_body(response, self._endpoint.read_timeout),
+                    body=response.whole(),
                 )
         except (OSError, http.client.HTTPException) as exc:
             failure = went(_last_words(self._http.sock) or exc, self._endpoint)
@@ -134,6 +131,7 @@ class _Http(http.client.HTTPConnection):
     """http.client's connection, by a proxy and with TLS as the endpoint says."""
 
     auto_open = 0
+    response_class = Response
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> None:
         self._endpoint = endpoint
@@ -158,6 +156,10 @@ class _Http(http.client.HTTPConnection):
         super().connect()
         if self._tls is not None:
             self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._endpoint.name)
+
+    def answered(self) -> Response:
+        """Return the answer, of which the head has come."""
+        return cast("Response", self.getresponse())
 
     def be_patient(self, seconds: float) -> None:
         """Wait so long for answers from now on."""
@@ -209,29 +211,3 @@ def _last_words(sock: socket.socket | None) -> ssl.SSLError | None:
     except (OSError, ValueError):
         return None
     return None
-
-
-def _body(response: http.client.HTTPResponse, patience: float) -> bytes:
-    """Read an answer to its end.
-
-    Args:
-        response: Begun.
-        patience: Seconds in all: a host may not keep us by a byte now and then.
-
-    Raises:
-        AnswerRefused: It is larger than any listener's should be.
-        http.client.IncompleteRead: It ended early.
-        TimeoutError: It took too long.
-    """
-    body = bytearray()
-    end = time.monotonic() + patience
-    while len(body) <= LIMIT and (piece := response.read1(_PIECE)):
-        body += piece
-        if time.monotonic() > end:
-            raise TimeoutError
-    if len(body) > LIMIT:
-        msg = f"the host's answer is larger than {LIMIT // 2**20} MiB"
-        raise AnswerRefused(msg)
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
-    return bytes(body)
