@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
@@ -29,7 +30,7 @@ _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,254}")
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _PATH: Final = re.compile(r"/?[A-Za-z0-9_.~/-]{1,200}")
-_PROXY: Final = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+/?")
+_PROXY: Final = re.compile(r"http://[A-Za-z0-9_.:\[\]-]+/?")
 _SERVICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 
@@ -162,7 +163,7 @@ class WinRmOptions:
     service: str | None = None
     """The service part of the host's Kerberos name; default HTTP."""
     proxy: str | None = None
-    """URL of a proxy; without it there is none, whatever the environment says."""
+    """``http://NAME:PORT`` of a proxy; None: none, whatever the environment says."""
     connect_timeout: float | None = None
     """Seconds until the TCP connection stands; default 10."""
     operation_timeout: float | None = None
@@ -178,8 +179,8 @@ class WinRmOptions:
         if self.service is not None and not _SERVICE.fullmatch(self.service):
             msg = f"{self.service!r} is not a Kerberos service, such as HTTP"
             raise UsageError(msg)
-        if self.proxy is not None and not _PROXY.fullmatch(self.proxy):
-            msg = "the proxy must be http://NAME:PORT or https://NAME:PORT, without a password"
+        if self.proxy is not None and not _is_proxy(self.proxy):
+            msg = "the proxy must be http://NAME:PORT, without a password"
             raise UsageError(msg)
         if self.fingerprint is not None:
             object.__setattr__(self, "fingerprint", fingerprint_of(self.fingerprint))
@@ -194,6 +195,14 @@ class WinRmOptions:
         if operation is not None and read is not None and read <= operation:
             msg = f"the read time-out ({read:g} s) must be above the operation's ({operation:g} s)"
             raise UsageError(msg)
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        said = urlsplit(url)
+        return bool(_PROXY.fullmatch(url) and said.hostname and said.port)
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -410,17 +410,17 @@ def test_environment_is_not_asked(lab, monkeypatch):
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_proxy(lab, scheme):
-    """A proxy that was asked for is gone through, with its own login."""
-    with Proxy("me", "its word") as proxy:
-        ours = lab(scheme, proxy=f"http://me:its%20word@127.0.0.1:{proxy.port}")
+    """A proxy that was asked for is gone through, unless it wants a login of its own."""
+    with Proxy() as proxy:
+        ours = lab(scheme, proxy=f"http://127.0.0.1:{proxy.port}")
         ours.close(ours.open())
         assert proxy.asked == [f"CONNECT localhost:{ours.host.port}"]
-        wrong = lab(scheme, proxy=f"http://me:wr0ng@127.0.0.1:{proxy.port}")
+    with Proxy(wants_login=True) as proxy:
+        refused = lab(scheme, proxy=f"http://127.0.0.1:{proxy.port}/")
         with pytest.raises(HostFailure) as caught:
-            wrong.open()
+            refused.open()
     assert caught.value.reason is K.UNREACHABLE
     assert str(caught.value).startswith("the proxy does not connect us: 407")
-    assert "wr0ng" not in repr(wrong.wire._endpoint)
 
 
 def test_plaintext_is_not_sent(lab, hosts):

@@ -98,7 +98,21 @@ def test_options_come_key_by_key_from_defaults_groups_and_the_host():
         ("scheme = 'ftp'", "expected one of: https, http"),
         ("path = 'a b'", "is not a WinRM path"),
         ("fingerprint = 'ab'", "64 hexadecimal digits"),
-        ("proxy = 'http://me:secret@proxy'", "without a password"),
+        ("proxy = 'http://me:secret@proxy:3128'", "without a password"),
+        *(
+            (f"proxy = '{url}'", "the proxy must be http://NAME:PORT")
+            for url in (
+                "https://p:1",
+                "http://p",
+                "p:1",
+                "http://p:0",
+                "http://p:65536",
+                "http://p:x",
+                "http://[1]:x",
+                "http://:1",
+                "http://p:1/x",
+            )
+        ),
         ("service = 'a/b'", "is not a Kerberos service"),
         ("insecure_tls = 1", "expected true or false"),
         ("read_timeout = 0", "above 0"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
@@ -105,14 +104,3 @@ def _of_tls(endpoint: Endpoint, login: WinRmLogin) -> Iterator[str]:
 def _of_way(endpoint: Endpoint) -> Iterator[str]:
     if not _PATH.fullmatch(endpoint.path):
         yield f"{endpoint.path!r} is no path of a URL"
-    if endpoint.proxy is not None and not _is_proxy(endpoint.proxy):
-        # It may hold a password, and is not shown.
-        yield "the proxy must be given as http://[USER:PASSWORD@]HOST:PORT"
-
-
-def _is_proxy(url: str) -> bool:
-    try:
-        proxy = urlsplit(url)
-        return proxy.scheme == "http" and bool(proxy.hostname) and proxy.port is not None
-    except ValueError:
-        return False

@@ -6,10 +6,9 @@ import http.client
 import select
 import socket
 import ssl
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import Final, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
@@ -137,19 +136,14 @@ class _Http(http.client.HTTPConnection):
         self._endpoint = endpoint
         self._tls = tls
         proxy = None if endpoint.proxy is None else urlsplit(endpoint.proxy)
-        host = endpoint.address if proxy is None else (proxy.hostname or "")
-        port = endpoint.port if proxy is None else (proxy.port or 80)
-        super().__init__(host, port, timeout=endpoint.connect_timeout)
+        host = endpoint.address if proxy is None else proxy.hostname
+        port = endpoint.port if proxy is None else proxy.port
+        super().__init__(host or "", port, timeout=endpoint.connect_timeout)
         self.target = endpoint.target
-        if proxy is None:
-            return
-        said = {}
-        if proxy.username is not None:
-            pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
-            said["Proxy-Authorization"] = f"Basic {b64encode(pair.encode()).decode('ascii')}"
-        # Even plain http goes through a tunnel: a login belongs to one connection,
-        # and a proxy may share its own among its clients.
-        self.set_tunnel(endpoint.address, endpoint.port, said)
+        if proxy is not None:
+            # Even plain http goes through a tunnel: a login belongs to one connection,
+            # and a proxy may share its own among its clients.
+            self.set_tunnel(endpoint.address, endpoint.port)
 
     def connect(self) -> None:
         """Connect, by way of the proxy if there is one."""

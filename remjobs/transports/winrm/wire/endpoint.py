@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 __all__ = ["Endpoint"]
@@ -27,8 +27,8 @@ class Endpoint:
     """Any certificate will do. For hosts that are named one by one only."""
     allow_plaintext: bool = False
     """Basic over http is allowed: password and work can be read on the way."""
-    proxy: str | None = field(default=None, repr=False)
-    """URL of an HTTP proxy; None: none, whatever the environment says. It may hold a password."""
+    proxy: str | None = None
+    """``http://NAME:PORT``; None: none, whatever the environment says."""
     connect_timeout: float = 10
     """Seconds until the connection stands, TLS included."""
     read_timeout: float = 60
