@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from remjobs.credentials.base import Credentials
@@ -113,6 +114,8 @@ class HostAccess:
         self._asked: dict[str, int] = {}
         self._trying: dict[SecretUse, Guard] = {}
         self._turns: dict[SecretUse, Guard] = {}
+        self._took: dict[SecretUse, Guard] = {}
+        self._held: set[SecretUse] = set()
 
     async def came(self, asked: NeedsAnswer) -> None:
         """Wait for what else than an answer to this host may help it."""
@@ -164,12 +167,24 @@ class HostAccess:
         """Note that the host took what it was given, and let the others go on."""
         if (guard := self._trying.pop(use, None)) is not None:
             guard.accepted()
+            self._took[use] = guard
         self._end(use)
 
     def refused(self, use: SecretUse) -> None:
-        """Note that the host refused it."""
-        if (guard := self._trying.pop(use, None)) is not None:
+        """Note that the host refused it, once, be it after it had taken it."""
+        taken = self._took.pop(use, None)
+        if (guard := self._trying.pop(use, taken)) is not None:
             guard.refused(self._host.name)
+        self._end(use)
+
+    def hold(self, use: SecretUse) -> Callable[[], None]:
+        """Keep the turn beyond the attempt."""
+        self._held.add(use)
+        return partial(self._let_go, use)
+
+    def _let_go(self, use: SecretUse) -> None:
+        self._held.discard(use)
+        self._trying.pop(use, None)
         self._end(use)
 
     @asynccontextmanager
@@ -178,9 +193,9 @@ class HostAccess:
         try:
             yield
         finally:
-            self._trying.clear()
-            for use in tuple(self._turns):
-                self._end(use)
+            for use in SecretUse:
+                if use not in self._held:
+                    self._let_go(use)
 
     def _typed(self, question: str) -> Secret | None:
         own = self._given.get(question, self._given.get(""))

@@ -165,7 +165,14 @@ class Access(Protocol):
         ...
 
     def refused(self, use: SecretUse) -> None:
-        """Note that the host refused what it was given."""
+        """Note that the host refused what it was given, be it after it had taken it."""
+        ...
+
+    def hold(self, use: SecretUse) -> Callable[[], None]:
+        """Let no other host try what this one was given, though we do not connect any more.
+
+        Until ``accepted`` or ``refused``, or until what this returns is called.
+        """
         ...
 
 

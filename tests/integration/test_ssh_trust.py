@@ -181,6 +181,9 @@ class _Password:
     def refused(self, use):
         pass
 
+    def hold(self, use):
+        return lambda: None
+
 
 class _TakesPasswords(asyncssh.SSHServer):
     def begin_auth(self, username):

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from support.windows import SYSTEM_32, Password, Windows
+from support.winrm import PASSWORD
 
 from remjobs.model.authentication import Authentication
 from remjobs.model.host import WinRmOptions
@@ -323,6 +324,39 @@ async def test_a_password_that_nobody_judged_is_not_called_right(
         async with session(windows, access, authentication=authentication):
             pass
     assert access.told == told
+
+
+@pytest.mark.parametrize(
+    ("password", "told"), [("wrong", REFUSED), (PASSWORD, ACCEPTED)], ids=["wrong", "right"]
+)
+async def test_who_is_stopped_in_its_login_still_hears_what_the_host_says(windows, password, told):
+    """Until then no other host is shown the password."""
+    windows.endpoint.fault("delay", action="Login", seconds=0.5)
+    access = Password(password)
+    transport = WinRmTransport(Caller())
+    connecting = asyncio.create_task(transport.connect(windows.host(), access))
+    async with asyncio.timeout(10):
+        while not windows.endpoint.status()["connections"]:
+            await asyncio.sleep(0.01)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        assert access.told == [("held", SecretUse.LOGIN)]
+        while len(access.told) < 3:
+            await asyncio.sleep(0.01)
+    assert access.told == [("held", SecretUse.LOGIN), told, ("let go", SecretUse.LOGIN)]
+    await transport.close()
+
+
+async def test_a_password_that_was_changed_is_told(make_windows):
+    """A host that took it and refuses it later counts among those that do."""
+    windows = make_windows(scheme="https")
+    access = Password()
+    async with session(windows, access, authentication=Authentication.BASIC) as opened:
+        windows.endpoint.fault("status", action="Login", status=401)
+        with pytest.raises(HostFailure, match="authentication refused"):
+            await opened.start(uuid4(), cmd("echo"))
+    assert access.told == [ACCEPTED, REFUSED]
 
 
 async def test_nobody_is_asked_for_a_password_of_nobody(windows):

@@ -89,3 +89,8 @@ class Password:
     def refused(self, use):
         """Note that it was wrong."""
         self.told.append(("refused", use))
+
+    def hold(self, use):
+        """Note from when to when no other host may be shown it."""
+        self.told.append(("held", use))
+        return lambda: self.told.append(("let go", use))

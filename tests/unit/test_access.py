@@ -230,6 +230,55 @@ async def test_a_turn_ends_with_what_the_host_says():
         await waiting
 
 
+async def test_who_is_stopped_may_keep_its_turn_until_the_host_has_judged():
+    """Nobody else tries the password meanwhile; what the host says then, counts."""
+    job = JobAccess(await keep(MemoryKeyring(), "c"), CALLER)
+    hosts = [Host(name=f"h{n}", credential="c") for n in range(3)]
+    for host in hosts[:2]:
+        access = job.to(host)
+        async with access.attempt():
+            await access.secret(LOGIN, "?")
+            let_go = access.hold(LOGIN)
+        waiting = asyncio.create_task(job.to(hosts[2]).secret(LOGIN, "?"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
+        access.refused(LOGIN)
+        let_go()
+    with pytest.raises(HostFailure, match="was refused by h0, h1"):
+        await job.to(hosts[2]).secret(LOGIN, "?")
+
+
+async def test_a_turn_that_was_kept_is_let_go():
+    """Also where nothing was judged."""
+    job = JobAccess(await keep(MemoryKeyring(), "c"), CALLER)
+    access = job.to(Host(name="h", credential="c"))
+    async with access.attempt():
+        await access.secret(LOGIN, "?")
+        let_go = access.hold(LOGIN)
+    let_go()
+    async with asyncio.timeout(10):
+        await job.to(Host(name="i", credential="c")).secret(LOGIN, "?")
+
+
+async def test_a_password_that_is_refused_later_is_shown_to_no_further_host():
+    """It was right once and was changed; each host counts once, however often it refuses."""
+    job = JobAccess(await keep(MemoryKeyring(), "c"), CALLER)
+    hosts = [job.to(Host(name=f"h{n}", credential="c")) for n in range(3)]
+    for access in hosts:
+        async with access.attempt():
+            await access.secret(LOGIN, "?")
+            access.accepted(LOGIN)
+    hosts[0].refused(LOGIN)
+    hosts[0].refused(LOGIN)
+    async with hosts[2].attempt():
+        await hosts[2].secret(LOGIN, "?")
+    hosts[1].refused(LOGIN)
+    with pytest.raises(HostFailure, match="was refused by h0, h1"):
+        await hosts[2].secret(LOGIN, "?")
+
+
 async def test_a_locked_keyring_is_no_question_to_the_child():
     """It says what unlocks it."""
     access = JobAccess(MemoryKeyring("phrase"), CALLER).to(Host(name="h", credential="c"))

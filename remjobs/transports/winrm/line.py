@@ -29,17 +29,25 @@ Connect = Callable[[bool], RemoteShell]
 class Line:
     """One wire, and whoever waits for its turn on it."""
 
-    def __init__(self, remote: RemoteShell, threads: Threads, refusals: list[LoginRefused]) -> None:
+    def __init__(
+        self,
+        remote: RemoteShell,
+        threads: Threads,
+        refusals: list[LoginRefused],
+        refused: Callable[[], None],
+    ) -> None:
         """Speak to this remote shell, in these threads.
 
         Args:
             remote: The host's shells, on a wire of this line's own.
             threads: Where it blocks.
             refusals: How the host refused us, on any line: then no other one tries.
+            refused: Is called as often as it does, whoever still waits for the answer.
         """
         self._remote = remote
         self._threads = threads
         self._refusals = refusals
+        self._refused = refused
         self._turn = asyncio.Lock()
         self._use = threading.Lock()
         self._is_used = False
@@ -85,6 +93,7 @@ class Line:
                 return await self._threads.run(partial(self._called, call))
             except LoginRefused as exc:
                 self._refusals.append(exc)
+                self._refused()
                 raise
 
     def _called(self, call: Callable[[], T]) -> T:
@@ -113,10 +122,11 @@ class Line:
 class Lines:
     """All lines to one host."""
 
-    def __init__(self, connect: Connect, threads: Threads) -> None:
-        """Make them with this, in these threads."""
+    def __init__(self, connect: Connect, threads: Threads, refused: Callable[[], None]) -> None:
+        """Make them with this, in these threads; tell of every refused login."""
         self._connect = connect
         self._threads = threads
+        self._refused = refused
         self._idle: list[Line] = []
         self._all: list[Line] = []
         self._refusals: list[LoginRefused] = []
@@ -134,7 +144,7 @@ class Lines:
         return self._made(is_patient=True)
 
     def _made(self, *, is_patient: bool) -> Line:
-        line = Line(self._connect(is_patient), self._threads, self._refusals)
+        line = Line(self._connect(is_patient), self._threads, self._refusals, self._refused)
         self._all.append(line)
         return line
 

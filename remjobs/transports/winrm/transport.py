@@ -27,7 +27,6 @@ from remjobs.transports.winrm.threads import Threads
 from remjobs.transports.winrm.wire import (
     ConnectionBroken,
     Endpoint,
-    LoginRefused,
     TlsContexts,
     WinRmLogin,
     Wire,
@@ -98,7 +97,7 @@ class WinRmTransport:
         secret = await secret_of(host, user, access)
         endpoint, login = endpoint_of(host), login_of(host, user, secret, self._ccache)
         remote = partial(_remote, endpoint, login, self._tls, operation_timeout(host))
-        lines = Lines(remote, self._threads)
+        lines = Lines(remote, self._threads, partial(_refused, access))
         line = lines.take()
         try:
             shell = await _first(line, access)
@@ -134,19 +133,32 @@ def _remote(
 
 
 async def _first(line: Line, access: Access | None) -> str:
-    """Open the first shell, and tell whether the host took what it was shown.
+    """Open the first shell.
 
-    A connection that broke says nothing of a password that went with the message.
+    Who is stopped meanwhile leaves a thread behind that may be showing the host a
+    password: until that is judged, no other host is shown it.
 
     Raises:
         HostFailure: The host cannot be used.
     """
+    opening = asyncio.create_task(_opened(line, access))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        if access is not None:
+            let_go = access.hold(SecretUse.LOGIN)
+            opening.add_done_callback(lambda _: let_go())
+        opening.add_done_callback(_heard)
+        raise
+
+
+async def _opened(line: Line, access: Access | None) -> str:
+    """Open a shell, and tell whether the host took what it was shown; the line tells if not.
+
+    A connection that broke says nothing of a password that went with the message.
+    """
     try:
         shell = await line.ask(RemoteShell.open, Surroundings())
-    except LoginRefused:
-        if access is not None:
-            access.refused(SecretUse.LOGIN)
-        raise
     except (Fault, ConnectionBroken) as exc:
         if access is not None and (isinstance(exc, Fault) or line.wire.was_let_in):
             access.accepted(SecretUse.LOGIN)
@@ -154,6 +166,17 @@ async def _first(line: Line, access: Access | None) -> str:
     if access is not None:
         access.accepted(SecretUse.LOGIN)
     return shell
+
+
+def _heard(opening: asyncio.Task[str]) -> None:
+    """Take a failure that nobody waits for any more."""
+    if not opening.cancelled():
+        opening.exception()
+
+
+def _refused(access: Access | None) -> None:
+    if access is not None:
+        access.refused(SecretUse.LOGIN)
 
 
 def _check_files(host: Host) -> None:
