@@ -16,6 +16,7 @@ import pytest
 from support.canary import Canary
 from support.sshd import keygen, need_root, running, wait_for
 from support.terminal import dialogue
+from support.windows import Windows
 
 PHRASE = "opens the file"
 
@@ -23,11 +24,13 @@ PHRASE = "opens the file"
 class Ground:
     """The CLI with a keyring file, an account on an SSH server, and what was said so far."""
 
-    def __init__(self, cli, sshd, account, folder):
+    def __init__(self, cli, sshd, account, folder, outside):
         self.cli = cli
         self.sshd = sshd
         self.account = account
         self.folder = folder
+        self.outside = outside
+        """For hosts that must know the secret."""
         self.canary = Canary()
         self.said: list[str] = []
         config = folder / "config"
@@ -56,14 +59,15 @@ class Ground:
 
 
 @pytest.fixture
-def ground(cli, user, make_sshd, tmp_path, monkeypatch):
+def ground(cli, user, make_sshd, tmp_path, tmp_path_factory):
     need_root("an account with a password needs root")
     home = tmp_path / "home-of-user"
     home.mkdir()
     cli.environment |= {"HOME": str(home), "REMJOBS_DEBUG": "1", "PYTHONFAULTHANDLER": "1"}
     cli.environment.pop("DBUS_SESSION_BUS_ADDRESS", None)
     cli.ok("unlock", "--new", stdin=f"{PHRASE}\n{PHRASE}\n".encode())
-    return Ground(cli, make_sshd("PasswordAuthentication yes"), user, tmp_path)
+    outside = tmp_path_factory.mktemp("outside")
+    return Ground(cli, make_sshd("PasswordAuthentication yes"), user, tmp_path, outside)
 
 
 def right_password(ground):
@@ -236,6 +240,73 @@ def fault_of_ours(ground):
     assert "no bug but this" in log
 
 
+def _work_on(windows, authentication, *, trusted=True):
+    """Return a command that logs in to a Windows host by the credential."""
+    scheme, port = windows.endpoint.scheme, windows.endpoint.port
+    words = ["run", "-t", "localhost", "--transport", "winrm", "-p", port, "--credential", "c"]
+    words += ["--authentication", authentication, "--winrm-scheme", scheme, "--shell", "cmd"]
+    if scheme == "https" and trusted:
+        words += ["--ca-file", windows.endpoint.ca_file]
+    return [*words, "--command", "echo in; env"]
+
+
+def _windows(ground, scheme, password=None):
+    users = {"alice": password or "another one"}
+    return Windows(ground.outside / scheme, scheme=scheme, users=users)
+
+
+def right_password_of_windows(ground):
+    """It logs in, by every mechanism that is given it, sealed and in TLS."""
+    ground.keep("--user", "alice")
+    for scheme, mechanisms in (
+        ("https", ("Basic", "Digest", "Negotiate", "Credssp")),
+        ("http", ("Ntlm", "Negotiate", "Credssp")),
+    ):
+        with _windows(ground, scheme, ground.canary.text) as windows:
+            for mechanism in mechanisms:
+                assert "in\n" in ground.type(*_work_on(windows, mechanism))
+
+
+def wrong_password_of_windows_in_basic(ground):
+    """The host refuses it, over https."""
+    ground.keep("--user", "alice")
+    with _windows(ground, "https") as windows:
+        ground.type(*_work_on(windows, "Basic"), code=4)
+        assert windows.endpoint.status()["logins"]["alice"]["refused"] == 1
+    ground.type("receive", "1", "--json")
+
+
+def wrong_password_of_windows_in_ntlm(ground):
+    """The host refuses it over http, by its own name and by that of Negotiate."""
+    ground.keep("--user", "alice")
+    with _windows(ground, "http") as windows:
+        for mechanism in ("Ntlm", "Negotiate"):
+            ground.type(*_work_on(windows, mechanism), code=4)
+        assert windows.endpoint.status()["logins"]["alice"]["refused"] == 2
+    ground.type("receive", "1", "--json")
+
+
+def windows_that_breaks_off(ground):
+    """The connection goes while we log in, and where the password came with the message."""
+    ground.keep("--user", "alice")
+    for scheme, mechanism, action in (("http", "Negotiate", "Login"), ("https", "Basic", "Create")):
+        with _windows(ground, scheme, ground.canary.text) as windows:
+            for kind in ("reset-before", "reset-middle"):
+                windows.endpoint.fault(kind, action=action)
+                ground.type(*_work_on(windows, mechanism), code=4)
+            assert windows.endpoint.status()["faults"] == 0
+
+
+def windows_of_an_untrusted_certificate(ground):
+    """It is shown nothing."""
+    ground.keep("--user", "alice")
+    with _windows(ground, "https", ground.canary.text) as windows:
+        for mechanism in ("Basic", "Negotiate"):
+            ground.type(*_work_on(windows, mechanism, trusted=False), code=4)
+            assert "certificate is not trusted" in ground.said[-1]
+        assert windows.endpoint.status()["requests"] == 0
+
+
 PATHS = (
     right_password,
     wrong_password,
@@ -251,6 +322,11 @@ PATHS = (
     crashed_controller,
     keyring_that_breaks,
     fault_of_ours,
+    right_password_of_windows,
+    wrong_password_of_windows_in_basic,
+    wrong_password_of_windows_in_ntlm,
+    windows_that_breaks_off,
+    windows_of_an_untrusted_certificate,
 )
 
 
