@@ -177,6 +177,11 @@ class HostAccess:
             guard.refused(self._host.name)
         self._end(use)
 
+    def check(self, use: SecretUse) -> None:
+        """See that what the host took was not refused too often since."""
+        if (guard := self._took.get(use)) is not None:
+            guard.check()
+
     def hold(self, use: SecretUse) -> Callable[[], None]:
         """Keep the turn beyond the attempt."""
         self._held.add(use)

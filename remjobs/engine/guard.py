@@ -33,12 +33,12 @@ class Guard:
         Raises:
             HostFailure: It was refused too often.
         """
-        self._check()
+        self.check()
         if self._is_good:
             return False
         await self._turn.acquire()
         try:
-            self._check()
+            self.check()
         except HostFailure:
             self._turn.release()
             raise
@@ -60,7 +60,12 @@ class Guard:
         self._is_good = False
         self._refused_by.append(host)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """See that it was not refused too often; from any thread.
+
+        Raises:
+            HostFailure: It was.
+        """
         if len(self._refused_by) < _ENOUGH:
             return
         msg = (

@@ -168,6 +168,14 @@ class Access(Protocol):
         """Note that the host refused what it was given, be it after it had taken it."""
         ...
 
+    def check(self, use: SecretUse) -> None:
+        """See that what the host took may be shown to it again; from any thread.
+
+        Raises:
+            HostFailure: It was refused elsewhere since.
+        """
+        ...
+
     def hold(self, use: SecretUse) -> Callable[[], None]:
         """Let no other host try what this one was given, though we do not connect any more.
 

@@ -181,6 +181,9 @@ class _Password:
     def refused(self, use):
         pass
 
+    def check(self, use):
+        pass
+
     def hold(self, use):
         return lambda: None
 

@@ -359,6 +359,18 @@ async def test_a_password_that_was_changed_is_told(make_windows):
     assert access.told == [ACCEPTED, REFUSED]
 
 
+async def test_a_password_that_others_refuse_is_not_shown_again(windows):
+    """A connection that stands is used; where it went, nobody logs in anew."""
+    access = Password()
+    async with session(windows, access) as opened:
+        access.is_refused_elsewhere = True
+        assert (await ran(opened, cmd("echo"))).outcome == Exited(0)
+        windows.endpoint.cut()
+        with pytest.raises(HostFailure, match="not tried"):
+            await opened.start(uuid4(), cmd("echo"))
+        assert windows.endpoint.status()["logins"]["alice"]["tried"] == 1
+
+
 async def test_nobody_is_asked_for_a_password_of_nobody(windows):
     """A mechanism that needs one needs a user."""
     with pytest.raises(HostFailure, match="needs a user"):

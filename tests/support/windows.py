@@ -10,8 +10,9 @@ from support.winrm import PASSWORD, WinRmEndpoint
 
 from remjobs.model.authentication import Authentication
 from remjobs.model.host import Host, WinRmOptions, WinRmScheme
+from remjobs.model.job import ReasonKind
 from remjobs.model.secret import Secret
-from remjobs.transports.base import SecretUse
+from remjobs.transports.base import HostFailure, SecretUse
 
 SYSTEM = "Windows/System32/WindowsPowerShell/v1.0"
 SYSTEM_32 = "Windows/SysWOW64/WindowsPowerShell/v1.0"
@@ -66,6 +67,7 @@ class Password:
         self._password = password
         self._user = user
         self.told = []
+        self.is_refused_elsewhere = False
 
     async def user(self):
         """Return whose it is."""
@@ -89,6 +91,11 @@ class Password:
     def refused(self, use):
         """Note that it was wrong."""
         self.told.append(("refused", use))
+
+    def check(self, use):
+        """Fail if it was refused elsewhere."""
+        if self.is_refused_elsewhere:
+            raise HostFailure(ReasonKind.AUTHENTICATION, "not tried")
 
     def hold(self, use):
         """Note from when to when no other host may be shown it."""

@@ -272,9 +272,12 @@ async def test_a_password_that_is_refused_later_is_shown_to_no_further_host():
             access.accepted(LOGIN)
     hosts[0].refused(LOGIN)
     hosts[0].refused(LOGIN)
+    hosts[2].check(LOGIN)
     async with hosts[2].attempt():
         await hosts[2].secret(LOGIN, "?")
     hosts[1].refused(LOGIN)
+    with pytest.raises(HostFailure, match="not tried"):
+        hosts[2].check(LOGIN)
     with pytest.raises(HostFailure, match="was refused by h0, h1"):
         await hosts[2].secret(LOGIN, "?")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,7 +97,8 @@ class WinRmTransport:
         user = host.user if access is None else await access.user()
         secret = await secret_of(host, user, access)
         endpoint, login = endpoint_of(host), login_of(host, user, secret, self._ccache)
-        remote = partial(_remote, endpoint, login, self._tls, operation_timeout(host))
+        wire = partial(Wire, login=login, tls=self._tls, may_connect=partial(_check, access))
+        remote = partial(_remote, wire, endpoint, operation_timeout(host))
         lines = Lines(remote, self._threads, partial(_refused, access))
         line = lines.take()
         try:
@@ -104,13 +106,12 @@ class WinRmTransport:
         except BaseException:
             lines.close()
             raise
-        wire = line.wire
         lines.give_back(line)
         came = Login(
             address=endpoint.authority,
             user=user or "",
-            authentication=wire.authentication,
-            notes=wire.notes,
+            authentication=line.wire.authentication,
+            notes=line.wire.notes,
         )
         return WinRmSession(lines, shell, login=came)
 
@@ -124,12 +125,12 @@ class WinRmTransport:
 
 
 def _remote(
-    endpoint: Endpoint, login: WinRmLogin, tls: TlsContexts, timeout: float, is_patient: bool
+    wire: Callable[[Endpoint], Wire], endpoint: Endpoint, timeout: float, is_patient: bool
 ) -> RemoteShell:
     if is_patient:
         timeout, waits = _PATIENCE, _PATIENCE + endpoint.read_timeout
         endpoint = replace(endpoint, read_timeout=waits)
-    return RemoteShell(Wire(endpoint, login, tls), timeout)
+    return RemoteShell(wire(endpoint), timeout)
 
 
 async def _first(line: Line, access: Access | None) -> str:
@@ -172,6 +173,12 @@ def _heard(opening: asyncio.Task[str]) -> None:
     """Take a failure that nobody waits for any more."""
     if not opening.cancelled():
         opening.exception()
+
+
+def _check(access: Access | None) -> None:
+    """See that a host which let us in may be shown the same again: it may be wrong by now."""
+    if access is not None:
+        access.check(SecretUse.LOGIN)
 
 
 def _refused(access: Access | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from remjobs.model.authentication import Authentication
@@ -37,7 +38,11 @@ class Wire:
     """
 
     def __init__(
-        self, endpoint: Endpoint, login: WinRmLogin, tls: TlsContexts | None = None
+        self,
+        endpoint: Endpoint,
+        login: WinRmLogin,
+        tls: TlsContexts | None = None,
+        may_connect: Callable[[], None] | None = None,
     ) -> None:
         """Contact nobody yet.
 
@@ -45,10 +50,13 @@ class Wire:
             endpoint: Where.
             login: As whom.
             tls: What wires share, so that CAs are read once; None: nothing.
+            may_connect: Called before each connection; raises where the login must not
+                be shown any more.
         """
         self._endpoint = endpoint
         self._login = login
         self._connection = Connection(endpoint, login, tls or TlsContexts())
+        self._may_connect = may_connect
         self._admission: Admission | None = None
         self._has_answered = False
         self._refused = ""
@@ -121,6 +129,8 @@ class Wire:
             self._admission = _admission(self._endpoint, self._login)
         if self._connection.is_open:
             return self._admission
+        if self._may_connect is not None:
+            self._may_connect()
         try:
             self._connection.open()
             self._admission.enter(self._connection)
