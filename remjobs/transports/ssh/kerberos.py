@@ -10,6 +10,7 @@ from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.model.request import Caller
 from remjobs.transports.base import HostFailure
+from remjobs.transports.tickets import lacking
 
 __all__ = ["Tickets", "check_gssapi", "check_ticket", "ticket_cache"]
 
@@ -43,20 +44,6 @@ async def check_ticket(cache: Tickets | None) -> None:
     Raises:
         HostFailure: There is none, or its time is up.
     """
-    if (why := await asyncio.to_thread(_lacking, cache)) is not None:
+    name = None if cache is None else str(cache["ccache"])
+    if (why := await asyncio.to_thread(lacking, name)) is not None:
         raise HostFailure(ReasonKind.AUTHENTICATION, f"{why}: `kinit`", stage=Stage.AUTHENTICATION)
-
-
-def _lacking(cache: Tickets | None) -> str | None:
-    import gssapi  # noqa: PLC0415 - an extra, and slow to load
-    from gssapi.raw.exceptions import ExpiredCredentialsError  # noqa: PLC0415
-    from gssapi.raw.misc import GSSError  # noqa: PLC0415
-
-    where = "" if cache is None else f" in {cache['ccache']!s}"
-    try:
-        left = gssapi.Credentials(usage="initiate", store=cache).lifetime
-    except ExpiredCredentialsError:
-        return f"the Kerberos ticket{where} has expired"
-    except GSSError:
-        return f"there is no Kerberos ticket{where}"
-    return None if left else f"the Kerberos ticket{where} has expired"

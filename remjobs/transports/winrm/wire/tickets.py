@@ -10,6 +10,7 @@ from typing import Any, Final
 from remjobs.model.job import ReasonKind
 from remjobs.model.ping import Stage
 from remjobs.transports.base import HostFailure
+from remjobs.transports.tickets import lacking
 from remjobs.transports.winrm.wire.errors import LoginRefused
 from remjobs.transports.winrm.wire.login import WinRmLogin
 from remjobs.transports.winrm.wire.refusals import password_of, password_refused
@@ -92,7 +93,7 @@ class Tickets:
         if name is None:
             default: bytes = krb5.cc_default_name(krb5.init_context()) or b""
             name = default.decode()
-        if (why := _lacking(name, self._login.principal)) is not None:
+        if (why := lacking(name, self._login.principal)) is not None:
             raise _failure(why, "`kinit`, or name a credential")
         return name
 
@@ -178,23 +179,6 @@ def _words(exc: BaseException) -> str:
     while (inner := getattr(seen, "base_error", None) or seen.__cause__) is not None:
         seen = inner
     return _CODE.sub("", " ".join(str(seen).split()))
-
-
-def _lacking(cache: str, principal: str | None) -> str | None:
-    """Say what a cache does not have."""
-    import gssapi  # noqa: PLC0415 - an extra, and slow to load
-    from gssapi.raw.exceptions import ExpiredCredentialsError  # noqa: PLC0415
-    from gssapi.raw.misc import GSSError  # noqa: PLC0415
-
-    whose = "" if principal is None else f" of {principal}"
-    try:
-        user = None if principal is None else gssapi.Name(principal, gssapi.NameType.user)
-        left = gssapi.Credentials(name=user, usage="initiate", store={"ccache": cache}).lifetime
-    except ExpiredCredentialsError:
-        left = 0
-    except GSSError:
-        return f"there is no Kerberos ticket{whose} in {cache}"
-    return None if left else f"the Kerberos ticket{whose} in {cache} has expired"
 
 
 def _name(context: Any, cache: Any) -> str:
