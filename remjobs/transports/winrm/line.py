@@ -64,6 +64,11 @@ class Line:
         """Whether a thread is on it, perhaps one that nobody waits for any more."""
         return bool(self._asking)
 
+    def when_free(self, act: Callable[[], None]) -> None:
+        """Call this as soon as no request is under way that was made before."""
+        waiting = asyncio.gather(*self._asking, return_exceptions=True)
+        waiting.add_done_callback(lambda _: act())
+
     async def ask(
         self,
         request: Callable[Concatenate[RemoteShell, P], T],

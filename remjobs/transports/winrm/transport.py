@@ -134,32 +134,21 @@ def _remote(
 
 
 async def _first(line: Line, access: Access | None) -> str:
-    """Open the first shell.
+    """Open the first shell, and tell whether the host took what it was shown.
 
-    Who is stopped meanwhile leaves a thread behind that may be showing the host a
-    password: until that is judged, no other host is shown it.
+    The line tells if it did not. A connection that broke says nothing of a password
+    that went with the message. Who is stopped meanwhile leaves a thread behind that may
+    be showing the password: until that ends, no other host is shown it.
 
     Raises:
         HostFailure: The host cannot be used.
     """
-    opening = asyncio.create_task(_opened(line, access))
-    try:
-        return await asyncio.shield(opening)
-    except asyncio.CancelledError:
-        if access is not None:
-            let_go = access.hold(SecretUse.LOGIN)
-            opening.add_done_callback(lambda _: let_go())
-        opening.add_done_callback(_heard)
-        raise
-
-
-async def _opened(line: Line, access: Access | None) -> str:
-    """Open a shell, and tell whether the host took what it was shown; the line tells if not.
-
-    A connection that broke says nothing of a password that went with the message.
-    """
     try:
         shell = await line.ask(RemoteShell.open, Surroundings())
+    except asyncio.CancelledError:
+        if access is not None:
+            line.when_free(access.hold(SecretUse.LOGIN))
+        raise
     except (Fault, ConnectionBroken) as exc:
         if access is not None and (isinstance(exc, Fault) or line.wire.was_let_in):
             access.accepted(SecretUse.LOGIN)
@@ -167,12 +156,6 @@ async def _opened(line: Line, access: Access | None) -> str:
     if access is not None:
         access.accepted(SecretUse.LOGIN)
     return shell
-
-
-def _heard(opening: asyncio.Task[str]) -> None:
-    """Take a failure that nobody waits for any more."""
-    if not opening.cancelled():
-        opening.exception()
 
 
 def _check(access: Access | None) -> None:
