@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from support import pwsh
 from support.winrm import PASSWORD, WinRmEndpoint
@@ -44,7 +45,14 @@ class Windows:
     def __exit__(self, *_):
         self.endpoint.stop()
 
-    def host(self, *, authentication=Authentication.NTLM, user="alice", name="localhost", **more):
+    def host(
+        self,
+        *,
+        authentication: Authentication = Authentication.NTLM,
+        user: str | None = "alice",
+        name: str = "localhost",
+        **more: Any,
+    ) -> Host:
         """Return how it is reached."""
         scheme = WinRmScheme(self.endpoint.scheme)
         ca_file = str(self.endpoint.ca_file) if scheme is WinRmScheme.HTTPS else None
@@ -62,10 +70,10 @@ class Windows:
 class Password:
     """Access by one password, and what came of it."""
 
-    def __init__(self, password=PASSWORD, user="alice"):
+    def __init__(self, password: str = PASSWORD, user: str | None = "alice") -> None:
         self._password = password
         self._user = user
-        self.told = []
+        self.told: list[tuple[str, SecretUse]] = []
 
     async def user(self):
         """Return whose it is."""
