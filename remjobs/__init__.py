@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from remjobs.api import BlockingJobs, Jobs, blocking, open  # noqa: A004 - remjobs.open()
     from remjobs.errors import RemjobsError
     from remjobs.model.definition import Definition, InstancePolicy
-    from remjobs.model.host import Host, SshOptions
+    from remjobs.model.host import Host, SshOptions, WinRmOptions, WinRmScheme
     from remjobs.model.job import Child, Job
     from remjobs.model.pace import Amount, Order, Pace
     from remjobs.model.record import Record, Stream
@@ -53,6 +53,8 @@ __all__ = [
     "Stream",
     "TimeOfDay",
     "Weekly",
+    "WinRmOptions",
+    "WinRmScheme",
     "__version__",
     "blocking",
     "open",
@@ -81,6 +83,8 @@ _HOMES = {
     "Stream": "model.record",
     "TimeOfDay": "model.trigger",
     "Weekly": "model.trigger",
+    "WinRmOptions": "model.host",
+    "WinRmScheme": "model.host",
     "blocking": "api",
     "open": "api",
 }

@@ -143,7 +143,7 @@ class Jobs:
         connection: Connection | None = None,
         credential: str | None = None,
         input: Input = b"",  # noqa: A002 - the option's name
-        durable: bool = True,
+        durable: bool | None = None,
         **work: Any,
     ) -> Job:
         """Start a job and return at once, with its children.
@@ -164,7 +164,8 @@ class Jobs:
                 that it runs as, by sudo.
             input: Standard input, the same for every host: bytes or text, a file's
                 path, or an iterable, each text of which is a line.
-            durable: Run apart from the connection, and be found again after a cut.
+            durable: Run apart from the connection, and be found again after a cut; None
+                does so where the host can, which Windows hosts cannot.
             **work: Further fields of ``Work``: ``initialization``, ``environment``,
                 ``directory``, ``shell``, ``output_limit``, ``stop_grace``,
                 ``success_codes``, ``reconnect_for``, ``timeout``, ``ps_version``,
@@ -844,13 +845,21 @@ def _request(
     connection: Connection | None = None,
     credential: str | None = None,
     input: Input = b"",  # noqa: A002 - the option's name
-    durable: bool = True,
+    durable: bool | None = None,
     **work: Any,
 ) -> StartRequest:
     """Return the request that ``Jobs.start`` is about; see there."""
     return StartRequest(
         instance_id=uuid4(),
-        work=_work(command, script, arguments, durable=durable, input=_input(input), **work),
+        work=_work(
+            command,
+            script,
+            arguments,
+            durable=durable is not False,
+            durable_if_possible=durable is None,
+            input=_input(input),
+            **work,
+        ),
         targets=None if on is None else _targets(on, exclude, inventory, inventory_script),
         connection=_with(connection, credential),
         pace=pace or Pace(),

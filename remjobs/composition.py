@@ -11,9 +11,10 @@ from typing import Final
 from remjobs.credentials.keyring import Keyring, KeyringPlace
 from remjobs.engine.engine import Engine
 from remjobs.engine.service import EngineService
+from remjobs.model.request import Caller
 from remjobs.settings import Settings
 from remjobs.store.sql import SqlStore
-from remjobs.transports.base import TransportFactory
+from remjobs.transports.base import Transport, TransportFactory
 from remjobs.transports.local import LocalTransport
 from remjobs.transports.ssh import SshTransport
 
@@ -25,9 +26,18 @@ _EACH: Final = 3
 """Descriptors for a child: a local one has three pipes, an SSH one a connection,
 perhaps an agent, perhaps a second connection for its stop."""
 
+
+def _winrm(caller: Caller) -> Transport:
+    """Return the way to Windows hosts; who has none need not load what it takes."""
+    from remjobs.transports.winrm.transport import WinRmTransport  # noqa: PLC0415 - it is heavy
+
+    return WinRmTransport(caller)
+
+
 TRANSPORTS: Final[Mapping[str, TransportFactory]] = {
     "local": LocalTransport,
     "ssh": SshTransport,
+    "winrm": _winrm,
 }
 
 

@@ -129,6 +129,8 @@ class MemoryTransport:
         """Sessions that are open or being opened."""
         self.findings: tuple[Finding, ...] = ()
         """What ``examine`` finds."""
+        self.keeps_work = True
+        """Whether durable work outlives its connection there."""
         self.peak = 0
         """The most sessions that were open at once."""
 

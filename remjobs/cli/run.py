@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -27,6 +27,8 @@ from remjobs.service import JobService
 
 __all__ = ["run", "run_here"]
 
+_LARGEST: Final = 255
+"""The largest exit code that there is here; Windows has 32 bits."""
 ExitCodeOfWork = Annotated[
     bool,
     typer.Option("--exit-code-of-work", help="With one host: end with its exit code."),
@@ -191,8 +193,13 @@ class _Foreground:
         if self._signals:
             return self._interrupted()
         if self._own_code and len(children) == 1 and children[0].exit_code is not None:
-            return children[0].exit_code
+            return _as_ours(children[0].exit_code)
         return exit_code(children)
+
+
+def _as_ours(code: int) -> int:
+    """Return a host's exit code; one that does not fit here fails all the same."""
+    return code if 0 <= code <= _LARGEST else ExitCode.COMMAND_FAILED
 
 
 def _tell(child: Child, *, alone: bool) -> None:

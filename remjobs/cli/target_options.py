@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,9 +12,20 @@ import typer
 from remjobs.caller import read_caller
 from remjobs.cli.boundary import settings
 from remjobs.cli.completing import authentications, targets
+from remjobs.cli.winrm_options import (
+    AllowPlaintext,
+    CaFile,
+    CertificateFile,
+    CertificateKey,
+    Delegate,
+    Fingerprint,
+    InsecureTls,
+    Scheme,
+    TransportName,
+)
 from remjobs.errors import UsageError
 from remjobs.model.authentication import parse_authentication
-from remjobs.model.host import Become, BecomeMethod, HostKeyChecking, SshOptions
+from remjobs.model.host import Become, BecomeMethod, HostKeyChecking, SshOptions, WinRmOptions
 from remjobs.model.request import Caller, Connection, Targets
 
 __all__ = [
@@ -206,6 +218,15 @@ def build_connection(
     connect_timeout: ConnectTimeout = None,
     login_timeout: LoginTimeout = None,
     keepalive: Keepalive = None,
+    transport: TransportName = None,
+    winrm_scheme: Scheme = None,
+    ca_file: CaFile = None,
+    tls_fingerprint: Fingerprint = None,
+    insecure_tls: InsecureTls = False,
+    allow_plaintext: AllowPlaintext = False,
+    certificate: CertificateFile = None,
+    certificate_key: CertificateKey = None,
+    delegate: Delegate = False,
 ) -> Connection:
     """Return how hosts are reached, as typed.
 
@@ -213,6 +234,7 @@ def build_connection(
         UsageError: There is no such mechanism, or no such name.
     """
     return Connection(
+        transport=None if transport is None else transport.value,
         user=user,
         port=port,
         authentication=None if authentication is None else parse_authentication(authentication),
@@ -227,6 +249,17 @@ def build_connection(
             connect_timeout=connect_timeout,
             login_timeout=login_timeout,
             keepalive_interval=keepalive,
+        ),
+        winrm=WinRmOptions(
+            scheme=winrm_scheme,
+            ca_file=_absolute(ca_file),
+            fingerprint=tls_fingerprint,
+            insecure_tls=insecure_tls,
+            allow_plaintext=allow_plaintext,
+            certificate_file=_absolute(certificate),
+            certificate_key_file=_absolute(certificate_key),
+            delegate=delegate,
+            connect_timeout=connect_timeout,
         ),
     )
 
@@ -243,6 +276,11 @@ class Reach:
     targets: Targets | None
     connection: Connection
     caller: Caller
+
+
+def _absolute(path: str | None) -> str | None:
+    """Return a path that means the same in the controller."""
+    return None if path is None else str(Path(path).expanduser().absolute())
 
 
 def _become(

@@ -89,7 +89,8 @@ Durable = Annotated[
     bool | None,
     typer.Option(
         "--durable/--attached",
-        help="Outlive the connection, or end with it. [default: start durable, run attached]",
+        help="Outlive the connection, or end with it, as on Windows hosts all work does. "
+        "[default: start durable, run attached]",
         show_default=False,
     ),
 ]
@@ -166,6 +167,7 @@ def build_request(
         stop_grace=stop_grace,
         success_codes=_codes(success_codes),
         durable=durable_by_default if durable is None else durable,
+        durable_if_possible=durable is None,
         reconnect_for=reconnect_for,
         timeout=timeout,
         exclusive=exclusive,

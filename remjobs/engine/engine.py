@@ -109,12 +109,17 @@ class Engine:
     async def _take_up(self, stored: StoredJob) -> None:
         durable = stored.work.durable
         children = [entry.child for entry in stored.entries]
+        bound = self.bound(stored)
         # Who was asked may be gone, and the answer with us: ask again.
         if asked := [child for child in children if child.state is JobState.BLOCKED]:
             await self.store.save([_asked_again(child) for child in asked])
-        if not durable and (lost := [c for c in children if c.state in _BEGUN]):
+        if lost := [c for c in children if c.id in bound and c.state in _BEGUN]:
             await self.store.save([_disconnected(child) for child in lost])
-        sought = durable and any(map(_is_to_be_sought, children))
+
+        def is_sought(child: Child) -> bool:
+            return child.id not in bound and _is_to_be_sought(child)
+
+        sought = any(map(is_sought, children))
         waiting = any(child.state in _NOT_BEGUN for child in children)
         if not (sought or waiting):
             return
@@ -122,9 +127,18 @@ class Engine:
         if waiting and killed and not durable and stored.request is Request.NONE:
             await self.store.ask(stored.job.id, Request.SUSPEND, _HELD_BACK)
         current = await self.store.load(stored.job.id)
-        run = self._launch(current, _is_to_be_sought if durable else _nobody)
+        run = self._launch(current, is_sought)
         if current.request is Request.STOP:
             self._spawn(run.stop())
+
+    def bound(self, stored: StoredJob) -> frozenset[int]:
+        """Return the children whose work ends with its connection, for good."""
+        ways = self.transports(stored.caller)
+        return frozenset(
+            entry.child.id
+            for entry in stored.entries
+            if not (stored.work.durable and ways(entry.host.transport).keeps_work)
+        )
 
     async def see_through(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something to its end, even if whoever asked for it goes meanwhile."""
@@ -237,15 +251,17 @@ class Engine:
         children: Collection[int] | None = None,
     ) -> JobRun | None:
         """Return a job's run, looking again for durable work (of these) that was given up."""
+        stored = await self.store.load(job_id)
+        bound = self.bound(stored)
 
         def is_lost(child: Child) -> bool:
-            return _is_disconnected(child) and (children is None or child.id in children)
+            is_meant = children is None or child.id in children
+            return _is_disconnected(child) and is_meant and child.id not in bound
 
-        stored = await self.store.load(job_id)
         # The agent of the shell that started the job may be gone by now.
         stored = replace(stored, caller=caller or stored.caller)
         lost = [entry for entry in stored.entries if is_lost(entry.child)]
-        if lost and stored.work.durable:
+        if lost:
             run = self._runs.get(job_id)
             ways = self.transports(stored.caller)
             if run is None or not run.seek(lost, ways, self.access(stored.caller)):

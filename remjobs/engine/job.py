@@ -82,9 +82,8 @@ class JobRun:
             rest=self._rest,
             on_exit=stored.pace.retry_on_exit,
         )
-        self._prepare = partial(
-            ChildRun, work=with_holder(stored), ledger=ledger, answers=answers, tries=tries
-        )
+        self._work = with_holder(stored)
+        self._prepare = partial(ChildRun, ledger=ledger, answers=answers, tries=tries)
         waiting = [e for e in _in_order(stored) if e.child.state is JobState.NOT_STARTED]
         self._waiting = deque(self._child(entry, transports, access) for entry in waiting)
         self._active = {
@@ -215,7 +214,9 @@ class JobRun:
         access: JobAccess,
     ) -> ChildRun:
         transport = transports(entry.host.transport)
-        return self._prepare(entry, transport=transport, access=access.to(entry.host))
+        durable = self._work.durable and transport.keeps_work
+        work = replace(self._work, durable=durable)
+        return self._prepare(entry, work=work, transport=transport, access=access.to(entry.host))
 
     async def _run_one(self, child: ChildRun) -> None:
         try:

@@ -25,6 +25,7 @@ from remjobs.transports.base import HostFailure, KeepsHostKeys
 __all__ = ["EngineKnownHosts", "check_named", "unchecked"]
 
 _ANY_KEY = "host keys can go unchecked only for hosts that are named one by one"
+_ANY_CERTIFICATE = "certificates can go unchecked only for hosts that are named one by one"
 
 Reach = Callable[
     [ScanRequest | AcceptRequest],
@@ -33,25 +34,36 @@ Reach = Callable[
 
 
 def check_named(connection: Connection, targets: Targets | None, selection: Selection) -> None:
-    """Refuse to leave keys unchecked of whatever a pattern stands for.
+    """Refuse to leave keys or certificates unchecked of whatever a pattern stands for.
 
     Raises:
         UsageError: It names the pattern.
     """
-    if connection.ssh.host_key_checking is not HostKeyChecking.OFF:
+    any_key = connection.ssh.host_key_checking is HostKeyChecking.OFF
+    if not (any_key or connection.winrm.insecure_tls):
         return
+    what = _ANY_KEY if any_key else _ANY_CERTIFICATE
     if targets is None:
-        msg = f"{_ANY_KEY}: which? -t names them"
+        msg = f"{what}: which? -t names them"
         raise UsageError(msg)
     if selection.patterns:
-        msg = f"{_ANY_KEY}, and {selection.patterns[0]!r} is no host's own name"
+        msg = f"{what}, and {selection.patterns[0]!r} is no host's own name"
         raise UsageError(msg)
 
 
 def unchecked(hosts: Iterable[Host]) -> tuple[str, ...]:
-    """Return the warning that the keys of some of these hosts are not checked."""
-    names = [host.name for host in hosts if host.ssh.host_key_checking is HostKeyChecking.OFF]
-    return (f"host key not checked: {fold(names)} may be any machine",) if names else ()
+    """Return the warnings that nobody checks who some of these hosts are."""
+    of_ssh: list[str] = []
+    of_winrm: list[str] = []
+    for host in hosts:
+        if host.transport == "winrm":
+            of_winrm += [host.name] if host.winrm.insecure_tls else []
+        elif host.ssh.host_key_checking is HostKeyChecking.OFF:
+            of_ssh.append(host.name)
+    found = (("host key", of_ssh), ("certificate", of_winrm))
+    return tuple(
+        f"{what} not checked: {fold(names)} may be any machine" for what, names in found if names
+    )
 
 
 class EngineKnownHosts:

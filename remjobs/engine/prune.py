@@ -101,7 +101,8 @@ async def _ended_at(engine: Engine, job: Job) -> datetime | None:
         stored = await engine.store.load(job.id)
     except NoSuchJob:
         return None
-    if stored.work.durable:
+    children, bound = stored.job.children or (), engine.bound(stored)
+    if any(c.state is JobState.DISCONNECTED and c.id not in bound for c in children):
         return None
-    times = [t for c in stored.job.children or () for t in (c.begin_time, c.end_time) if t]
+    times = [t for c in children for t in (c.begin_time, c.end_time) if t]
     return max(times, default=job.submit_time)

@@ -70,6 +70,7 @@ _ASKING: Final = frozenset({JobState.BLOCKED, JobState.DISCONNECTED})
 """What was lost may be found only with an answer."""
 _Reaching = StartRequest | CleanRequest | PingRequest | ScanRequest | AcceptRequest
 _NOTHING: Final = Work(command=Command(text=":"))
+_ATTACHED: Final = "on Windows hosts work ends with its connection, and is not found again: {}"
 _LOCAL: Final = Host(name="localhost", transport="local")
 
 
@@ -105,7 +106,7 @@ class EngineService:
             location=fold(host.name for host in selection.hosts),
             throttle_limit=request.throttle_limit,
             pace=request.pace,
-            work=request.work,
+            work=self._work(request, selection.hosts),
             caller=request.caller,
             hosts=selection.hosts,
             warnings=(*selection.warnings, *request.work.warnings),
@@ -119,8 +120,24 @@ class EngineService:
         hosts = await self._connected(selection, request)
         transports = self._engine.transports(request.caller)
         _check(hosts, transports, request.work)
-        warnings = (*selection.warnings, *unchecked(hosts))
+        warnings = (*selection.warnings, *unchecked(hosts), *self._attached(request, hosts))
         return replace(selection, hosts=hosts, warnings=warnings)
+
+    def _bound(self, request: StartRequest, hosts: Sequence[Host]) -> list[str]:
+        """Return the hosts on which durable work hangs on its connection all the same."""
+        if not request.work.durable:
+            return []
+        ways = self._engine.transports(request.caller)
+        return [host.name for host in hosts if not ways(host.transport).keeps_work]
+
+    def _attached(self, request: StartRequest, hosts: Sequence[Host]) -> tuple[str, ...]:
+        bound = self._bound(request, hosts)
+        return (_ATTACHED.format(fold(bound)),) if bound else ()
+
+    def _work(self, request: StartRequest, hosts: Sequence[Host]) -> Work:
+        """Return the work as it is: attached, if no host of the job can keep it."""
+        nowhere = len(self._bound(request, hosts)) == len(hosts)
+        return replace(request.work, durable=request.work.durable and not nowhere)
 
     async def _connected(self, selection: Selection, request: _Reaching) -> tuple[Host, ...]:
         """Apply the request's connection settings over the hosts' own."""

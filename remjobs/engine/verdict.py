@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from remjobs.model.job import Reason, ReasonKind
 from remjobs.model.state import JobState
@@ -19,6 +20,10 @@ from remjobs.transports.base import (
 )
 
 __all__ = ["Verdict", "verdict"]
+
+
+_UNSIGNED: Final = 0xFFFFFFFF
+"""Windows' exit codes have 32 bits, and people write them with a sign or without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ def verdict(
 
 def _natural(outcome: Outcome, success_codes: frozenset[int]) -> Verdict:
     match outcome:
-        case Exited(code) if code in success_codes:
+        case Exited(code) if code in success_codes or code & _UNSIGNED in success_codes:
             return Verdict(state=JobState.COMPLETED, exit_code=code)
         case Exited(code):
             reason = Reason(kind=ReasonKind.EXIT, message=f"exit code {code}")

@@ -87,8 +87,7 @@ def _hosts(line: str, number: int, group: str, draft: Draft) -> None:
         members[name] = None
         if port is not None and not known:
             draft.set(settings, VARIABLES + "ansible_port", port, number, name)
-        for variable, value in pairs:
-            draft.variable(settings, variable, value, number, name)
+    draft.of_hosts(names, [(variable, value, number) for variable, value in pairs])
 
 
 def _quoted(line: str, number: int, draft: Draft) -> list[str]:

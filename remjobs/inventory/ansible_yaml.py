@@ -87,5 +87,4 @@ class _Reader:
             members[name] = None
             if port is not None and not known:
                 draft.set(settings, VARIABLES + "ansible_port", port, key.line, name)
-            for variable, inner, line in variables:
-                draft.variable(settings, variable, inner, line, name)
+        draft.of_hosts(names, variables)

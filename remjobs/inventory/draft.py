@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
 from remjobs.errors import InventoryError, UsageError
 from remjobs.inventory.base import Group, Inventory, Place, Setting, Settings, printable
+from remjobs.inventory.meanings import UNCHECKED
 from remjobs.inventory.secrets import Encrypted, is_secret, without_secrets
 from remjobs.model.host import check_host_name
 
@@ -126,6 +127,22 @@ class Draft:
         if lost:
             self._dropped.setdefault(name, []).append(line)
         self.set(settings, VARIABLES + name, kept, line, whose)
+
+    def of_hosts(
+        self,
+        names: Sequence[str],
+        variables: Iterable[tuple[str, object, int]],
+    ) -> None:
+        """Set variables of the hosts that one entry names.
+
+        Raises:
+            InventoryError: They would leave the certificates of several hosts unchecked.
+        """
+        for variable, value, line in variables:
+            if len(names) > 1 and variable in UNCHECKED and value == "ignore":
+                self.complain(line, f"{variable}: ignore can be said of a single host only")
+            for name in names:
+                self.variable(self._hosts[name], variable, value, line, name)
 
     def of_group(self, name: str, variable: str, value: object, line: int) -> None:
         """Set a variable of a group, or its priority."""

@@ -225,7 +225,8 @@ class Merged:
         """
         settings = self.settings(name)
         if settings is not self._bases.get(self._direct.get(name, _NOTHING)):
-            host, warnings = host_of(name, settings, self._directory)
+            own = [s for layer in self._own(name) for s in layer.values()]
+            host, warnings = host_of(name, settings, self._directory, own)
             self._warnings.update(dict.fromkeys(warnings))
             return host
         prototype = self._prototypes.get(id(settings))
@@ -243,6 +244,7 @@ class Merged:
             credential=prototype.credential,
             variables=prototype.variables,
             ssh=prototype.ssh,
+            winrm=prototype.winrm,
         )
 
 

@@ -13,13 +13,22 @@ from remjobs.inventory.draft import VARIABLES, Draft
 from remjobs.inventory.plain import LAST_PORT
 from remjobs.inventory.toml_tree import Tree, parse_toml
 from remjobs.model.authentication import Authentication, parse_authentication
-from remjobs.model.host import HostKeyChecking, SshOptions, check_host_name, check_user_name
+from remjobs.model.host import (
+    HostKeyChecking,
+    SshOptions,
+    WinRmOptions,
+    WinRmScheme,
+    check_host_name,
+    check_user_name,
+    fingerprint_of,
+)
 from remjobs.model.ranges import expand
 
 __all__ = ["read_toml"]
 
 _TOP: Final = ("defaults", "hosts", "groups")
 _SSH: Final = tuple(option.name for option in fields(SshOptions))
+_WINRM: Final = tuple(option.name for option in fields(WinRmOptions))
 _SETTINGS: Final = (
     "transport",
     "address",
@@ -29,6 +38,7 @@ _SETTINGS: Final = (
     "credential",
     "variables",
     "ssh",
+    "winrm",
 )
 _DEFAULTS: Final = tuple(key for key in _SETTINGS if key != "address")
 _GROUP: Final = ("hosts", "children", "priority", *_DEFAULTS)
@@ -132,6 +142,10 @@ def _entries(key: str, tree: Tree) -> Iterator[tuple[str, object, int]]:
     elif key == "ssh":
         for name, value in tree.fields(_SSH).items():
             yield f"ssh.{name}", _SSH_READERS[name](value), value.line
+    elif key == "winrm":
+        for name, value in tree.fields(_WINRM).items():
+            yield f"winrm.{name}", _WINRM_READERS[name](value), value.line
+        _made(tree, {name: _WINRM_READERS[name](v) for name, v in tree.fields(_WINRM).items()})
     else:
         yield key, _READERS[key](tree), tree.line
 
@@ -187,10 +201,28 @@ def _host_key_checking(tree: Tree) -> HostKeyChecking:
         tree.refuse(expected)
 
 
+def _scheme(tree: Tree) -> WinRmScheme:
+    expected = f"one of: {', '.join(WinRmScheme)}"
+    try:
+        return WinRmScheme(tree.text(expected))
+    except ValueError:
+        tree.refuse(expected)
+
+
+def _made(tree: Tree, given: Mapping[str, Any]) -> None:
+    """Refuse options that contradict themselves or each other."""
+    try:
+        WinRmOptions(**given)
+    except UsageError as exc:
+        tree.complain(str(exc))
+
+
 def _refuse_unchecked(found: Read, place: Tree) -> None:
-    """Refuse to leave the keys of more hosts unchecked than the one that is named."""
+    """Refuse to leave keys or certificates of more than the one host unchecked that is named."""
     if any(value is HostKeyChecking.OFF for _, value, _ in found):
         place.complain("host_key_checking: off can be said of a single host only, by its name")
+    if any(key == "winrm.insecure_tls" and value for key, value, _ in found):
+        place.complain("insecure_tls can be said of a single host only, by its name")
 
 
 def _path(tree: Tree) -> str:
@@ -213,6 +245,22 @@ _SSH_READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "keepalive_interval": _seconds,
     "forward_agent": _yes,
     "host_key_checking": _host_key_checking,
+}
+_WINRM_READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
+    "scheme": _scheme,
+    "path": lambda tree: tree.text("a path, such as wsman"),
+    "ca_file": _path,
+    "fingerprint": _checked(fingerprint_of),
+    "insecure_tls": _yes,
+    "allow_plaintext": _yes,
+    "certificate_file": _path,
+    "certificate_key_file": _path,
+    "delegate": _yes,
+    "service": lambda tree: tree.text("a Kerberos service, such as HTTP"),
+    "proxy": lambda tree: tree.text("a proxy's URL"),
+    "connect_timeout": _seconds,
+    "operation_timeout": _seconds,
+    "read_timeout": _seconds,
 }
 _READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "transport": lambda tree: tree.text("a transport's name"),

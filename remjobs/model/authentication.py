@@ -6,7 +6,13 @@ from enum import StrEnum
 
 from remjobs.errors import UsageError
 
-__all__ = ["Authentication", "check_for_local", "check_for_ssh", "parse_authentication"]
+__all__ = [
+    "Authentication",
+    "check_for_local",
+    "check_for_ssh",
+    "check_for_winrm",
+    "parse_authentication",
+]
 
 
 class Authentication(StrEnum):
@@ -62,6 +68,22 @@ def check_for_ssh(mechanism: Authentication, host: str) -> None:
     msg = (
         f"{host} is an SSH host, which has no authentication {mechanism}; "
         f"there are: Default, {', '.join(sorted(_OF_SSH))}"
+    )
+    raise UsageError(msg)
+
+
+def check_for_winrm(mechanism: Authentication, host: str) -> None:
+    """Refuse what a WinRM host cannot have.
+
+    Raises:
+        UsageError: It names the host and what to do.
+    """
+    if mechanism not in _OF_SSH:
+        return
+    others = [name for name in Authentication if name not in _OF_SSH]
+    msg = (
+        f"{host} is a WinRM host, which has no authentication {mechanism}; "
+        f"there are: {', '.join(others)}"
     )
     raise UsageError(msg)
 

@@ -18,12 +18,19 @@ __all__ = [
     "Host",
     "HostKeyChecking",
     "SshOptions",
+    "WinRmOptions",
+    "WinRmScheme",
     "check_host_name",
     "check_user_name",
+    "fingerprint_of",
 ]
 
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9_.:%-]{0,254}")
 _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+_PATH: Final = re.compile(r"/?[A-Za-z0-9_.~/-]{1,200}")
+_PROXY: Final = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]+/?")
+_SERVICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 
 def check_host_name(name: str) -> str:
@@ -39,6 +46,20 @@ def check_host_name(name: str) -> str:
         msg = f"{name!r} is not a host name: letters, digits, '.', '-', '_' and ':' are allowed"
         raise UsageError(msg)
     return name
+
+
+def fingerprint_of(text: str) -> str:
+    """Return a certificate's SHA-256 as 64 small hexadecimal digits.
+
+    Raises:
+        UsageError: It is none; blanks, colons, large letters and ``sha256:`` are allowed.
+    """
+    plain = text.strip().lower().removeprefix("sha256:")
+    digits = re.sub(r"[\s:]", "", plain)
+    if not _FINGERPRINT.fullmatch(digits):
+        msg = f"{text!r} is not a certificate's SHA-256 fingerprint: 64 hexadecimal digits"
+        raise UsageError(msg)
+    return digits
 
 
 def check_user_name(name: str) -> str:
@@ -108,6 +129,73 @@ class SshOptions:
         check_seconds("the keepalive interval", self.keepalive_interval, may_be_negative=False)
 
 
+class WinRmScheme(StrEnum):
+    """What carries WinRM's messages."""
+
+    HTTPS = "https"
+    HTTP = "http"
+    """Every message is encrypted by the login's own means, or the login is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WinRmOptions:
+    """What only WinRM hosts have. None means the default."""
+
+    scheme: WinRmScheme | None = None
+    """Default https on port 5986; http is on 5985."""
+    path: str | None = None
+    """The last part of the URL; default wsman."""
+    ca_file: str | None = None
+    """Certificates (PEM) that the host's is checked against; default the system's."""
+    fingerprint: str | None = None
+    """The one certificate that is taken, by its SHA-256."""
+    insecure_tls: bool = False
+    """Any certificate will do. For hosts that are named one by one only."""
+    allow_plaintext: bool = False
+    """Basic may send the password over http, where anybody on the way can read it."""
+    certificate_file: str | None = None
+    """What the mechanism Certificate logs in with (PEM)."""
+    certificate_key_file: str | None = None
+    """Its key; default the same file."""
+    delegate: bool = False
+    """Kerberos hands the host a ticket of ours, to reach further hosts as us."""
+    service: str | None = None
+    """The service part of the host's Kerberos name; default HTTP."""
+    proxy: str | None = None
+    """URL of a proxy; without it there is none, whatever the environment says."""
+    connect_timeout: float | None = None
+    """Seconds until the TCP connection stands; default 10."""
+    operation_timeout: float | None = None
+    """Seconds after which the host answers that there is nothing new; default 20."""
+    read_timeout: float | None = None
+    """Seconds without an answer after which the host is lost; default 10 more."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no path, fingerprint, service or time."""
+        if self.path is not None and not _PATH.fullmatch(self.path):
+            msg = f"{self.path!r} is not a WinRM path, such as wsman"
+            raise UsageError(msg)
+        if self.service is not None and not _SERVICE.fullmatch(self.service):
+            msg = f"{self.service!r} is not a Kerberos service, such as HTTP"
+            raise UsageError(msg)
+        if self.proxy is not None and not _PROXY.fullmatch(self.proxy):
+            msg = "the proxy must be http://NAME:PORT or https://NAME:PORT, without a password"
+            raise UsageError(msg)
+        if self.fingerprint is not None:
+            object.__setattr__(self, "fingerprint", fingerprint_of(self.fingerprint))
+        check_seconds("the connect time-out", self.connect_timeout, may_be_negative=False)
+        check_seconds("the operation time-out", self.operation_timeout, may_be_negative=False)
+        check_seconds("the read time-out", self.read_timeout, may_be_negative=False)
+        self._check_times()
+
+    def _check_times(self) -> None:
+        """Refuse to wait for less than what the host is asked to take."""
+        operation, read = self.operation_timeout, self.read_timeout
+        if operation is not None and read is not None and read <= operation:
+            msg = f"the read time-out ({read:g} s) must be above the operation's ({operation:g} s)"
+            raise UsageError(msg)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
     """A machine and how to reach it; everything but secrets."""
@@ -126,3 +214,4 @@ class Host:
     become: Become = Become()
     variables: Mapping[str, object] = field(default_factory=dict)
     ssh: SshOptions = SshOptions()
+    winrm: WinRmOptions = WinRmOptions()

@@ -72,7 +72,8 @@ class SettingLine:
     """A setting of a host, and where it comes from."""
 
     name: str
-    """A field of ``Host``, ``ssh.`` and one of ``SshOptions``, or ``variables.`` and a name."""
+    """A field of ``Host``, ``ssh.`` and one of ``SshOptions``, ``winrm.`` and
+    one of ``WinRmOptions``, or ``variables.`` and a name."""
     value: object
     file: str
     line: int | None = None

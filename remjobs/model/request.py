@@ -11,7 +11,7 @@ from uuid import UUID
 from remjobs.errors import UsageError
 from remjobs.model.authentication import Authentication
 from remjobs.model.credential import check_credential_name
-from remjobs.model.host import Become, Host, SshOptions, check_user_name
+from remjobs.model.host import Become, Host, SshOptions, WinRmOptions, check_user_name
 from remjobs.model.job import JobType
 from remjobs.model.pace import Pace
 from remjobs.model.record import Stream
@@ -57,6 +57,7 @@ def check_throttle(limit: int) -> None:
 class Connection:
     """Connection settings that override what the inventory says, for every host."""
 
+    transport: str | None = None
     user: str | None = None
     port: int | None = None
     authentication: Authentication | None = None
@@ -66,6 +67,7 @@ class Connection:
     become: Become | None = None
     """Whom to be, once logged in; without a user it is root."""
     ssh: SshOptions = SshOptions()
+    winrm: WinRmOptions = WinRmOptions()
 
     def __post_init__(self) -> None:
         """Refuse names and ports that are none."""
@@ -142,6 +144,9 @@ def check_connection(connection: Connection, targets: Targets | None) -> None:
         raise UsageError(msg)
     if connection.port is not None or connection.ssh != SshOptions():
         msg = "a port and options of SSH are for hosts: which ones? -t names them"
+        raise UsageError(msg)
+    if connection.winrm != WinRmOptions() or connection.transport is not None:
+        msg = "a transport and options of WinRM are for hosts: which ones? -t names them"
         raise UsageError(msg)
 
 

@@ -117,6 +117,9 @@ class Work:
     """Exit codes that count as success."""
     durable: bool = False
     """Run apart from the connection, and be found again after it was cut."""
+    durable_if_possible: bool = False
+    """Durable where the host can keep work, and attached where it cannot, which is told;
+    else durable work is refused there. Means nothing for what is not durable."""
     reconnect_for: float = DEFAULT_RECONNECT
     """Seconds for which a host that was lost is sought, if the work is durable."""
     run_as_32: bool = False

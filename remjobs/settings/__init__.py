@@ -9,7 +9,7 @@ from typing import Final
 
 import platformdirs
 
-from remjobs.model.host import SshOptions
+from remjobs.model.host import SshOptions, WinRmOptions
 from remjobs.model.output import OutputForm
 from remjobs.model.request import DEFAULT_THROTTLE, Connection
 from remjobs.settings.sources import config_path, from_environment, from_file, unknown_variables
@@ -93,6 +93,7 @@ class Settings:
                 login_timeout=self.login_timeout,
                 keepalive_interval=self.keepalive,
             ),
+            winrm=WinRmOptions(connect_timeout=self.connect_timeout),
         )
 
 

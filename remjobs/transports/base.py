@@ -395,6 +395,11 @@ class Session(Protocol):
 class Transport(Protocol):
     """A way to reach hosts, made once for each job."""
 
+    @property
+    def keeps_work(self) -> bool:
+        """Whether durable work goes on there without us; else all work is attached."""
+        ...
+
     def check(self, host: Host, work: Work) -> None:
         """Refuse, before anything starts, what can never work on this host.
 

@@ -137,6 +137,8 @@ def _signaled(number: int) -> Signaled:
 class LocalTransport:
     """Runs work with /bin/sh on this machine, from the home directory."""
 
+    keeps_work = True
+
     def __init__(self, caller: Caller) -> None:
         """Nothing of the caller matters here but what the request holds."""
         del caller

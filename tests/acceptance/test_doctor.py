@@ -54,9 +54,9 @@ def test_all_is_well(cli, home, secret_service):
     assert [line[9:25].strip() for line in lines] == [
         *("settings", "state directory", "disk space", "log-out", "controller", "clock"),
         *("file descriptors", "inventory", "ssh config", "ssh agent", "ssh keys", "known_hosts"),
-        "keyring",
+        *("kerberos", "keyring"),
     ]
-    assert done.err == "remjobs: 0 problem, 0 warning, 13 ok\n"
+    assert done.err == "remjobs: 0 problem, 0 warning, 14 ok\n"
 
 
 def test_warnings_alone_are_no_failure(cli, home):

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from support.windows import Password, Windows
 
 from remjobs.model.doctor import Verdict
 from remjobs.model.host import Host
@@ -16,11 +17,20 @@ from remjobs.model.record import Stream
 from remjobs.model.request import Caller
 from remjobs.model.work import Command, Work
 from remjobs.testing import MemoryHost, MemoryTransport
-from remjobs.transports.base import Exited, HostFailure, Lost, NeverStarted, Signaled, Unknown
+from remjobs.transports.base import (
+    Exited,
+    HostFailure,
+    Lost,
+    NeverStarted,
+    OutcomeUnknown,
+    Signaled,
+    Unknown,
+)
 from remjobs.transports.local import LocalTransport
 from remjobs.transports.powershell.invocation import raw_offsets
 from remjobs.transports.powershell.streams import PowerShellExecution
 from remjobs.transports.ssh import SshTransport
+from remjobs.transports.winrm.transport import WinRmTransport
 
 OUT, ERR = Stream.OUTPUT, Stream.ERROR
 
@@ -51,9 +61,11 @@ class Place:
 
     transport: Any
     host: Any
+    shell: str | None = None
 
     def work(self, name, **more):
-        return self.host(name), Work(command=Command(text=WORKS[name][0]), **more)
+        text = WORKS[name][0]
+        return self.host(name), Work(command=Command(text=text), shell=self.shell, **more)
 
 
 class WithStreams:
@@ -76,13 +88,56 @@ class WithStreams:
         return PowerShellExecution(inner, offsets)
 
 
-@pytest.fixture(params=[False, True], ids=["attached", "durable"])
-def durable(request):
-    """Both ways to run."""
-    return request.param
+class WithPassword:
+    """A transport to hosts that let nobody in without one."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    async def connect(self, host, access):
+        return await self.inner.connect(host, access or Password())
 
 
-@pytest.fixture(params=["memory", "streams", "local", "ssh"])
+KEEPING = ("memory", "streams", "local", "ssh")
+ATTACHED = ("winrm",)
+"""Where no work is durable, nothing is held or leased, and no signal ends it."""
+
+
+def only(*places):
+    """Say in which places a test runs, if not in all."""
+
+    def mark(test):
+        test.places = places
+        return test
+
+    return mark
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test in each place and each way to run that it is about."""
+    if "place" not in metafunc.fixturenames:
+        return
+    places = getattr(metafunc.function, "places", (*KEEPING, *ATTACHED))
+    if "durable" not in metafunc.fixturenames:
+        metafunc.parametrize("place", places, indirect=True)
+        return
+    ways = [(place, way) for place in places for way in (False, True)]
+    ways = [(place, way) for place, way in ways if not (way and place in ATTACHED)]
+    ids = [f"{place}-{'durable' if way else 'attached'}" for place, way in ways]
+    metafunc.parametrize(("place", "durable"), ways, ids=ids, indirect=["place"])
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory):
+    """A Windows host on loopback."""
+    with Windows(tmp_path_factory.mktemp("windows")) as host:
+        yield host
+
+
+@pytest.fixture
 def place(request):
     """Each transport in turn."""
     if request.param == "streams":
@@ -94,6 +149,11 @@ def place(request):
     if request.param == "local":
         local = Host(name="localhost", transport="local")
         return Place(LocalTransport(Caller()), lambda _name: local)
+    if request.param == "winrm":
+        windows = request.getfixturevalue("windows")
+        windows_transport = WithPassword(WinRmTransport(Caller()))
+        # The endpoint's cmd is /bin/sh: what is asked of it here is written for that.
+        return Place(windows_transport, lambda _name: windows.host(), shell="cmd")
     sshd = request.getfixturevalue("sshd")
     return Place(SshTransport(Caller()), lambda _name: sshd.host())
 
@@ -142,14 +202,18 @@ async def test_output_comes_from_both_streams_without_gaps(place, durable):
             position += len(chunk.data)
 
 
-@pytest.mark.parametrize(
-    ("name", "outcome"),
-    [("silence", Exited(0)), ("exit 3", Exited(3)), ("signal", Signaled("KILL"))],
-)
+@pytest.mark.parametrize(("name", "outcome"), [("silence", Exited(0)), ("exit 3", Exited(3))])
 async def test_the_outcome_is_told(place, name, outcome, durable):
-    """Exit code or signal, nothing in between."""
+    """The exit code, nothing in between."""
     result = await ran(place, name, durable=durable)
     assert (result.outcome, result.chunks) == (outcome, [])
+
+
+@only(*KEEPING)
+async def test_a_signal_is_told(place, durable):
+    """By its name."""
+    result = await ran(place, "signal", durable=durable)
+    assert (result.outcome, result.chunks) == (Signaled("KILL"), [])
 
 
 async def test_input_arrives_exactly_and_ends(place, durable):
@@ -216,6 +280,7 @@ async def test_abandoned_work_is_lost(place, durable):
     await session.close()
 
 
+@only(*KEEPING)
 async def test_work_is_held_and_goes_on(place, durable):
     """Both are confirmed; the work does not end by it."""
     session, execution, listening = await begun(place, durable=durable)
@@ -249,6 +314,7 @@ async def read(execution):
     return streams, await execution.outcome()
 
 
+@only(*KEEPING)
 async def test_a_key_that_never_began_is_known_as_such(place):
     """Then it may safely be started."""
     host, work = place.work("silence", durable=True)
@@ -258,6 +324,7 @@ async def test_a_key_that_never_began_is_known_as_such(place):
     await session.close()
 
 
+@only(*KEEPING)
 @pytest.mark.parametrize("offsets", [{}, {OUT: 1}, {OUT: 4, ERR: 1}])
 async def test_ended_work_is_adopted_at_the_exact_byte(place, offsets):
     """In another session: the rest of each stream, then the outcome."""
@@ -273,6 +340,7 @@ async def test_ended_work_is_adopted_at_the_exact_byte(place, offsets):
     assert outcome == Exited(0)
 
 
+@only(*KEEPING)
 async def test_running_work_is_adopted_and_stopped(place):
     """The session that started it is closed; the next one follows and ends it."""
     key = uuid4()
@@ -290,6 +358,7 @@ async def test_running_work_is_adopted_and_stopped(place):
     await again.close()
 
 
+@only(*KEEPING)
 async def test_a_key_that_is_started_twice_is_followed(place):
     """The second start gives the first one's output and outcome."""
     host, work = place.work("both streams", durable=True)
@@ -301,6 +370,7 @@ async def test_a_key_that_is_started_twice_is_followed(place):
     await session.close()
 
 
+@only(*KEEPING)
 async def test_released_work_is_not_known_any_more_and_never_runs_again(place):
     """The host has forgotten all but the key."""
     host, work = place.work("both streams", durable=True)
@@ -314,6 +384,7 @@ async def test_released_work_is_not_known_any_more_and_never_runs_again(place):
     await session.close()
 
 
+@only(*KEEPING)
 async def test_a_key_that_was_stopped_before_it_came_never_begins(place):
     """Whoever comes late with it finds it taken."""
     host, work = place.work("silence", durable=True)
@@ -325,6 +396,7 @@ async def test_a_key_that_was_stopped_before_it_came_never_begins(place):
     await session.close()
 
 
+@only(*KEEPING)
 async def test_a_sweep_leaves_what_runs(place):
     """However old; and says what it did."""
     session, execution, listening = await begun(place, durable=True)
@@ -336,6 +408,23 @@ async def test_a_sweep_leaves_what_runs(place):
     assert report.kept >= 1
     assert (await execution.stop(1)).confirmed
     await asyncio.wait_for(listening, 5)
+    await session.close()
+
+
+@only(*KEEPING)
+async def test_a_place_says_that_it_keeps_work(place):
+    """All else about durable work follows from it."""
+    assert place.transport.keeps_work
+
+
+@only(*ATTACHED)
+async def test_work_that_is_not_kept_cannot_be_adopted(place):
+    """What became of it is not known, and the place says so beforehand."""
+    assert not place.transport.keeps_work
+    host, work = place.work("silence", durable=True, durable_if_possible=True)
+    session = await place.transport.connect(host, None)
+    with pytest.raises(OutcomeUnknown):
+        await session.adopt(uuid4(), work, {OUT: 0})
     await session.close()
 
 
@@ -372,6 +461,7 @@ async def test_a_session_says_how_it_came_and_what_is_there(place):
     await session.close()
 
 
+@only(*KEEPING)
 async def test_a_lease_is_for_one_work_at_a_time(place, durable, leases):
     """The second one is refused before it begins, with who has it; after the end it is free."""
     host, work = place.work("endless", durable=durable, exclusive="x", holder="a@b for job 1")

@@ -569,6 +569,15 @@ async def test_scripts_are_initialized_too(sshd, tmp_path):
             assert await jobs.output(job) == {sshd.address(): b"hi you one bash\n"}
 
 
+@pytest.mark.parametrize("durable_", [True, False])
+async def test_the_last_bytes_of_an_initialized_work_are_kept(sshd, durable_):
+    """Also where they might begin a mark of ours."""
+    work = Work(
+        command=Command(text="printf 'fatal error' >&2"), initialization="true", durable=durable_
+    )
+    assert await ran(sshd.host(), work) == (Exited(0), b"", b"fatal error")
+
+
 async def test_a_failed_initialization_has_a_reason_of_its_own(sshd, tmp_path):
     """And python, which cannot be initialized by a text of sh, is refused before the start."""
     async with engine_over(tmp_path / "home") as (_, jobs):

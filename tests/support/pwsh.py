@@ -2,7 +2,9 @@
 
 It takes the very command line, bootstrap and document that ours is called with, and
 answers as PowerShell does where standard error is no terminal: CLIXML there, text on
-standard output. The work's text is a list of its own few cmdlets, one a line.
+standard output. The work's text is a list of its own few cmdlets, one a line. On a POSIX
+host the work is a document on descriptor 3; called for a Windows host, it is what standard
+input begins with.
 """
 
 import base64
@@ -55,7 +57,7 @@ class Shell:
             self.open = True
         self.err(xml)
 
-    def line(self, line, arguments):  # noqa: C901 - a table of cmdlets
+    def line(self, line, arguments):  # noqa: C901, PLR0912 - a table of cmdlets
         verb, _, rest = line.strip().partition(" ")
         text = rest.replace("$args", " ".join(arguments))
         if verb == "Write-Output":
@@ -74,6 +76,12 @@ class Shell:
             self.code = subprocess.run(text, shell=True, check=False).returncode  # noqa: S602
         elif verb == "Read-Input":
             self.out(sys.stdin.read())
+        elif verb == "Get-Location":
+            self.out(f"{Path.cwd()}\n")
+        elif verb == "Get-Env":
+            self.out(f"{os.environ[text]}\n")
+        elif verb == "Dump-Call":
+            self.out(json.dumps(sys.argv[1:-4]) + "\n")
         elif verb == "Dump-Arguments":
             self.out(json.dumps(arguments) + "\n")
         elif verb == "throw":
@@ -90,6 +98,45 @@ class Shell:
         sys.exit(code)
 
 
+def check(program, *needed):
+    # Without a throw in the catch what goes wrong would end one statement, and nothing more.
+    for word in (*needed, "@__arguments", "exit ", "catch {\nthrow\n}", "catch { throw }"):
+        assert word in program, program
+
+
+def from_descriptor(program):
+    check(program, "ReadAllText('/dev/fd/3')", "ConvertFrom-Json")
+    return json.loads(Path("/dev/fd/3").read_text(encoding="utf-8"))
+
+
+def from_input(program):
+    """Read as the program says: a line with a length, so many bytes, fields between bars."""
+    check(program, "ReadByte()", ".Split('|')", "FromBase64String", "$__fields[$__end..")
+    assert "$input" not in program
+    size = b""
+    while (byte := os.read(0, 1)) != b"\n":
+        assert byte, "standard input ended in the length"
+        size += byte
+    data = b""
+    while len(data) < int(size):
+        piece = os.read(0, int(size) - len(data))
+        assert piece, "standard input ended in the document"
+        data += piece
+    fields = [base64.b64decode(field).decode() for field in data.split(b"|")]
+    key, directory, initialization, text, count = fields[:5]
+    end = 5 + 2 * int(count)
+    os.environ["REMJOBS_KEY"] = key
+    os.environ.update(zip(fields[5:end:2], fields[6:end:2], strict=True))
+    if directory:
+        try:
+            os.chdir(directory)
+        except OSError:
+            sys.stderr.write(f"\nremjobs-{key}:refused directory\n")
+            sys.exit(125)
+    first = initialization[1:] if initialization else None
+    return {"text": text, "arguments": fields[end:], "initialization": first}
+
+
 def main():
     *_, no_profile, non_interactive, encoded, bootstrap = sys.argv
     assert (no_profile, non_interactive, encoded) == (
@@ -98,9 +145,7 @@ def main():
         "-EncodedCommand",
     )
     program = base64.b64decode(bootstrap).decode("utf-16-le")
-    for needed in ("ReadAllText('/dev/fd/3')", "ConvertFrom-Json", "@__arguments", "exit "):
-        assert needed in program, program
-    work = json.loads(Path("/dev/fd/3").read_text(encoding="utf-8"))
+    work = from_input(program) if "OpenStandardInput" in program else from_descriptor(program)
     shell = Shell()
     if work["initialization"] is not None:
         try:

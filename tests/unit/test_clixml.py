@@ -181,6 +181,18 @@ def test_bytes_of_another_code_page_are_no_reason_to_show_xml():
     ]
 
 
+@pytest.mark.parametrize("none", ["<{0}></{0}>", "<{0} />", "<{0}> </{0}>"])
+def test_progress_that_says_nothing(none):
+    """Without a status, or an activity too, it is progress all the same, and so is the next."""
+    quiet = PREPARING.replace(b"<SD> </SD>", none.format("SD").encode())
+    activity = b"<AV>Preparing modules for first use.</AV>"
+    silent = quiet.replace(activity, none.format("AV").encode())
+    assert parsed(HEAD + quiet + COPYING + b"</Objs>") == [RECORDS[0]]
+    assert parsed(HEAD + silent + COPYING + b"</Objs>") == [
+        (Stream.PROGRESS, b"completed\nCopying: file 4 of 10 (40 %)\n")
+    ]
+
+
 def test_objects_that_nobody_knows_are_told_as_their_text():
     """Nothing is lost, whatever it is."""
     [(stream, data)] = parsed(HEAD + b'<Strange S="Error"><What>a</What></Strange></Objs>')

@@ -39,6 +39,7 @@ def test_our_lines_are_taken_out_wherever_the_stream_is_cut(data, said, size):
     assume(WORD not in clean)
     scanner = Scanner(WORD)
     got = b"".join(scanner.feed(stream[at : at + size]) for at in range(0, len(stream), size))
+    assert got + scanner.close() == clean
     held = len(clean) - len(got)
     assert clean.startswith(got)
     assert held < len(WORD)

@@ -628,7 +628,7 @@ def test_a_wrong_row_is_named(text, message):
     ("name", "hosts", "host", "user"),
     [
         ("servers.txt", 23, "web01.example.com", None),
-        ("fleet.toml", 22, "db1.example.com", "prod"),
+        ("fleet.toml", 23, "db1.example.com", "prod"),
         ("hosts.csv", 21, "db1", "prod"),
         ("ansible/hosts.ini", 22, "db1.example.com", "prod"),
     ],

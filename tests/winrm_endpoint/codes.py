@@ -35,12 +35,14 @@ class Words(NamedTuple):
         sender: Whose fault it is, as SOAP has it.
         text: The reason.
         provider: Whether the message comes from the Shell's plug-in, in an element of its own.
+        detail: Which of the details it is that DSP0226 (section 14.6) has names for, if any.
     """
 
     sender: str
     subcode: str
     text: str
     provider: bool = False
+    detail: str = ""
 
 
 NO_COMMAND = (
@@ -89,11 +91,13 @@ _WORDS: Mapping[int, Words] = {
         "w:InvalidParameter",
         "The parameter is incorrect.",
         provider=True,
+        detail="InvalidValue",
     ),
     Code.SCHEMA: Words(
         "Sender",
         "w:SchemaValidationError",
-        f"{_SERVICE} cannot process the request because the XML is invalid.",
+        "The SOAP XML in the message does not match the corresponding XML schema definition."
+        " Change the XML and retry.",
     ),
     Code.BAD_RESOURCE: Words(
         "Sender", "a:DestinationUnreachable", f"{_PROCESS} The resource URI was not found."
@@ -113,6 +117,7 @@ _WORDS: Mapping[int, Words] = {
         "w:InvalidSelectors",
         f"{_SERVICE} cannot process the request because the request contained invalid selectors"
         " for the resource.",
+        detail="UnexpectedSelectors",
     ),
     Code.TOO_LARGE: Words("Sender", "w:EncodingLimit", f"{_PROCESS} The envelope is too large."),
     Code.TOO_MANY_SHELLS: Words(

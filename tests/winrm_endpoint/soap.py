@@ -17,6 +17,7 @@ TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
 WSMAN = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 FAULT = "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"
+DETAIL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail"
 FAULT_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 PLUGIN = r'provider="Shell cmd plugin" path="%systemroot%\system32\winrscmd.dll"'
 CMD = f"{SHELL}/cmd"
@@ -126,12 +127,13 @@ def fault(message: str, problem: WsmanFault) -> bytes:
     detail = escape(problem.message or "") or text
     if said.provider:
         detail = f"<f:ProviderFault {PLUGIN}>{detail}</f:ProviderFault>"
+    named = f"<w:FaultDetail>{DETAIL}/{said.detail}</w:FaultDetail>" if said.detail else ""
     return _envelope(
         FAULT_ACTION,
         message,
         f"<s:Fault><s:Code><s:Value>s:{said.sender}</s:Value>"
         f"<s:Subcode><s:Value>{said.subcode}</s:Value></s:Subcode></s:Code>"
-        f'<s:Reason><s:Text xml:lang="en-US">{text}</s:Text></s:Reason><s:Detail>'
+        f'<s:Reason><s:Text xml:lang="en-US">{text}</s:Text></s:Reason><s:Detail>{named}'
         f'<f:WSManFault xmlns:f="{FAULT}" Code="{problem.code}" Machine="localhost">'
         f"<f:Message>{detail}</f:Message></f:WSManFault></s:Detail></s:Fault>",
     )

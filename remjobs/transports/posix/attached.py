@@ -79,6 +79,8 @@ class AttachedExecution:
                 self._look_for_identity()
                 if data:
                     yield self._chunk(stream, data)
+            if rest := self._failing.close():
+                yield self._chunk(Stream.ERROR, rest)
             self._check_begun()
         finally:
             self._controls.give_up()

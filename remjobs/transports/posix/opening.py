@@ -72,6 +72,11 @@ class Scanner:
         clean.append(data[: len(data) - keep])
         return b"".join(clean)
 
+    def close(self) -> bytes:
+        """Return what was held back since it might have begun the word."""
+        rest, self._held = self._held, b""
+        return rest
+
     def _begun(self, data: bytes) -> int:
         """Return how many bytes at the end may begin the word."""
         for size in range(min(len(data), len(self._word) - 1), 0, -1):

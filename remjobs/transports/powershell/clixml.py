@@ -37,6 +37,9 @@ _LONGEST: Final = 16 * 1024 * 1024
 _KEPT: Final = 64
 """Records that define the names of types, for later ones that refer to them."""
 
+_UNSAID: Final = re.compile(rb"<(AV|SD)(?:\s*/>|></\1>)")
+"""Activity or status of a progress record that has none: psrpcore reads no such record."""
+
 _OUTSIDE: Final = re.compile(rb"(?P<head>#< CLIXML\s{0,4}<Objs(?: [^<>]*)?>)")
 _INSIDE: Final = re.compile(
     rb"(?P<head>(?:#< CLIXML\s{0,4})?<Objs(?: [^<>]*)?>)"
@@ -148,7 +151,8 @@ class Clixml:
 
     def _told(self, xml: bytes) -> tuple[Stream, bytes]:
         """Return a record as text; what is none after all stays as it came."""
-        text = b"<Objs>%s%s</Objs>" % (b"".join(self._defining), xml)
+        record = _UNSAID.sub(rb"<\1> </\1>", xml)
+        text = b"<Objs>%s%s</Objs>" % (b"".join(self._defining), record)
         try:
             *_, (value, kind) = deserialize_clixml(
                 text.decode("utf-8", "replace"),
@@ -161,7 +165,7 @@ class Clixml:
             words = ET.fromstring(text.decode("utf-8", "replace"))[-1].itertext()  # noqa: S314
             return Stream.ERROR, f"{''.join(words)}\n".encode("utf-8", "replace")
         if b"<TN " in xml and len(self._defining) < _KEPT:
-            self._defining.append(xml)
+            self._defining.append(record)
         stream = _STREAMS.get(kind, Stream.ERROR)
         return stream, _as_text(stream, value).encode("utf-8", "replace")
 
@@ -194,8 +198,8 @@ def _as_text(stream: Stream, value: Any) -> str:
 
 def _progress(record: Any) -> str:
     if record.RecordType == ProgressRecordType.Completed:
-        return f"{record.Activity}: completed\n"
-    parts = [str(record.StatusDescription or "").strip()]
-    if record.PercentComplete >= 0:
-        parts.append(f"({record.PercentComplete} %)")
-    return f"{record.Activity}: {' '.join(filter(None, parts))}".rstrip() + "\n"
+        said = "completed"
+    else:
+        share = f"({record.PercentComplete} %)" if record.PercentComplete >= 0 else ""
+        said = f"{str(record.StatusDescription or '').strip()} {share}".strip()
+    return f"{record.Activity}: {said}".removeprefix(" : ").rstrip() + "\n"

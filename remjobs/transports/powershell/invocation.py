@@ -1,7 +1,8 @@
 """How PowerShell is called, so that text of any length and any argument arrives as it is.
 
-The program is always the same (``_BOOTSTRAP``), and the work is data: a JSON document
-in a file that has no name any more and is open on descriptor 3. Nothing of it is spliced
+The program is always the same (``_BOOTSTRAP``), and the work is data: on POSIX hosts a JSON
+document in a file that has no name any more and is open on descriptor 3, on Windows hosts
+what standard input begins with (transports/windows/document.py). Nothing of it is spliced
 into code, or into a command line.
 """
 
@@ -17,24 +18,42 @@ from remjobs.errors import UsageError
 from remjobs.model.record import Stream
 from remjobs.model.work import Script, Work
 
-__all__ = ["WORDS", "check", "is_powershell", "payload", "raw_offsets", "shown"]
+__all__ = [
+    "WORDS",
+    "check",
+    "is_powershell",
+    "payload",
+    "quoted",
+    "raw_offsets",
+    "shown",
+    "text_of",
+    "words",
+]
 
 _NAME: Final = re.compile(r"(?:pwsh|powershell)(?:-preview)?(?:\.exe)?", re.IGNORECASE)
 _PARAMETER: Final = re.compile(r"-[A-Za-z][A-Za-z0-9]*")
 _QUOTES: Final = re.compile("(['\u2018\u2019\u201a\u201b])")
 
-# $LASTEXITCODE is that of the last program that ran; a script that throws ends with 1,
-# `exit N` with N. The mark of a failed initialization is looked for on standard error,
-# or in the file that REMJOBS_INITIALIZATION names; see transports/posix/programs.py.
-_BOOTSTRAP: Final = """\
+_BEGIN: Final = """\
 [Console]::OutputEncoding = New-Object System.Text.UTF8Encoding $false
 $OutputEncoding = [Console]::OutputEncoding
+"""
+_READ: Final = """\
 $__work = ConvertFrom-Json ([System.IO.File]::ReadAllText('/dev/fd/3'))
+"""
+# $LASTEXITCODE is that of the last program that ran; a script that throws ends with 1,
+# `exit N` with N. What a cmdlet or a method throws would end its own statement only, and
+# the rest would go on: `throw` in a `catch` makes it end all (about_Try_Catch_Finally).
+# The mark of a failed initialization is looked for on standard error,
+# or in the file that REMJOBS_INITIALIZATION names; see transports/posix/programs.py.
+_RUN: Final = """\
 if ($null -ne $__work.initialization) {
     $__initialized = $false
     try {
         . ([ScriptBlock]::Create($__work.initialization))
         $__initialized = $true
+    } catch {
+        throw
     } finally {
         if ($__initialized) {
         } elseif ($env:REMJOBS_INITIALIZATION) {
@@ -43,21 +62,29 @@ if ($null -ne $__work.initialization) {
             [Console]::Error.WriteLine("`nremjobs-$($env:REMJOBS_KEY):initialization")
         }
     }
-    Remove-Item Env:REMJOBS_INITIALIZATION -ErrorAction Ignore
+    if ($env:REMJOBS_INITIALIZATION) { Remove-Item Env:REMJOBS_INITIALIZATION }
 }
 $global:LASTEXITCODE = 0
 $__arguments = [object[]]@($__work.arguments)
-. ([ScriptBlock]::Create($__work.text)) @__arguments
+try { $__block = [ScriptBlock]::Create($__work.text) } catch { throw }
+. $__block @__arguments
 exit $global:LASTEXITCODE
 """
 
-WORDS: Final = (
-    "-NoProfile",
-    "-NonInteractive",
-    "-EncodedCommand",
-    base64.b64encode(_BOOTSTRAP.encode("utf-16-le")).decode("ascii"),
-)
-"""What stands behind PowerShell's own name and options."""
+
+def words(read: str) -> tuple[str, ...]:
+    """Return what stands behind PowerShell's own name and options.
+
+    Args:
+        read: Lines of PowerShell that set ``$__work``: text, arguments, initialization.
+    """
+    program = "".join(line.strip() + "\n" for line in (_BEGIN + read + _RUN).splitlines())
+    encoded = base64.b64encode(program.encode("utf-16-le")).decode("ascii")
+    return "-NoProfile", "-NonInteractive", "-EncodedCommand", encoded
+
+
+WORDS: Final = words(_READ)
+"""As that, on a POSIX host."""
 
 
 def is_powershell(program: str) -> bool:
@@ -68,7 +95,7 @@ def is_powershell(program: str) -> bool:
 def payload(work: Work) -> Script:
     """Return the document that holds the work."""
     document = {
-        "text": _whole(work),
+        "text": text_of(work),
         "arguments": list(work.arguments),
         "initialization": work.initialization,
     }
@@ -77,13 +104,13 @@ def payload(work: Work) -> Script:
 
 def shown(work: Work) -> str:
     """Return what PowerShell is given, to be read by people."""
-    text = _whole(work) if work.script is None else f"& {_quoted(work.script.name)}"
-    words = [text, *map(_quoted, work.arguments)]
+    text = text_of(work) if work.script is None else f"& {quoted(work.script.name)}"
+    words = [text, *map(quoted, work.arguments)]
     first = [] if work.initialization is None else [work.initialization]
     return "; ".join([*first, " ".join(words)])
 
 
-def _whole(work: Work) -> str:
+def text_of(work: Work) -> str:
     """Return the command's or script's text.
 
     Raises:
@@ -92,7 +119,7 @@ def _whole(work: Work) -> str:
     if work.command is not None:
         return work.command.text if work.command.text is not None else _typed(work.command.words)
     assert work.script is not None  # noqa: S101 - Work holds one of the two
-    return _text(work.script)
+    return _decoded(work.script)
 
 
 def _typed(words: tuple[str, ...]) -> str:
@@ -100,16 +127,16 @@ def _typed(words: tuple[str, ...]) -> str:
 
     Only a parameter's name must stay bare: between quotes it would be a value.
     """
-    quoted = [word if _PARAMETER.fullmatch(word) else _quoted(word) for word in words[1:]]
-    return " ".join(["&", _quoted(words[0]), *quoted])
+    others = [word if _PARAMETER.fullmatch(word) else quoted(word) for word in words[1:]]
+    return " ".join(["&", quoted(words[0]), *others])
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """Quote literally; PowerShell takes typographic quotes for the same ones."""
     return "'" + _QUOTES.sub(r"\1\1", word) + "'"
 
 
-def _text(script: Script) -> str:
+def _decoded(script: Script) -> str:
     """Return a script's text, without the mark that Windows' editors put before it.
 
     Raises:
@@ -133,7 +160,7 @@ def check(work: Work, program: str) -> None:
         UsageError: It names the option and what to do.
     """
     if is_powershell(program) and work.script is not None:
-        _text(work.script)
+        _decoded(work.script)
     if work.run_as_32:
         msg = (
             "--run-as-32 needs a Windows host: there is no 32-bit PowerShell elsewhere"

@@ -43,6 +43,8 @@ _log: Final = logging.getLogger(__name__)
 class SshTransport:
     """Opens SSH connections for one job."""
 
+    keeps_work = True
+
     def __init__(self, caller: Caller) -> None:
         """Use the caller's agent, not that of the process we are in."""
         self._keys = Keys()

@@ -1,0 +1,148 @@
+"""Lines to one host: wires that are opened as they are needed, each for one thread at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from remjobs.model.job import ReasonKind
+from remjobs.transports.base import HostFailure
+from remjobs.transports.winrm.shell import RemoteShell
+from remjobs.transports.winrm.threads import Threads
+from remjobs.transports.winrm.wire import LoginRefused, Wire
+
+__all__ = ["Connect", "Line", "Lines"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CLOSED: Final = "the session with the host was closed"
+
+
+Connect = Callable[[bool], RemoteShell]
+"""Makes a way to a host; what it is told is whether the host may take long to answer."""
+
+
+class Line:
+    """One wire, and whoever waits for its turn on it."""
+
+    def __init__(self, remote: RemoteShell, threads: Threads, refusals: list[LoginRefused]) -> None:
+        """Speak to this remote shell, in these threads.
+
+        Args:
+            remote: The host's shells, on a wire of this line's own.
+            threads: Where it blocks.
+            refusals: How the host refused us, on any line: then no other one tries.
+        """
+        self._remote = remote
+        self._threads = threads
+        self._refusals = refusals
+        self._turn = asyncio.Lock()
+        self._use = threading.Lock()
+        self._is_used = False
+        self._is_closed = False
+        self._asking: set[asyncio.Task[object]] = set()
+
+    @property
+    def wire(self) -> Wire:
+        """What it is made of."""
+        return self._remote.wire
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread is on it, perhaps one that nobody waits for any more."""
+        return bool(self._asking)
+
+    async def ask(
+        self,
+        request: Callable[Concatenate[RemoteShell, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Ask the host; who is cancelled leaves the line busy until the answer comes.
+
+        Raises:
+            Fault, HostFailure, ConnectionBroken: See ``RemoteShell``.
+        """
+        call = partial(request, self._remote, *args, **kwargs)
+        task = asyncio.create_task(self._in_turn(call))
+        self._asking.add(task)
+        task.add_done_callback(self._answered)
+        return await asyncio.shield(task)
+
+    async def _in_turn(self, call: Callable[[], T]) -> T:
+        async with self._turn:
+            if self._refusals:
+                raise self._refusals[0]
+            with self._use:
+                if self._is_closed:
+                    raise HostFailure(ReasonKind.UNREACHABLE, _CLOSED)
+                self._is_used = True
+            try:
+                return await self._threads.run(partial(self._called, call))
+            except LoginRefused as exc:
+                self._refusals.append(exc)
+                raise
+
+    def _called(self, call: Callable[[], T]) -> T:
+        """Use the wire, in a thread; who closed it meanwhile left that to us."""
+        try:
+            return call()
+        finally:
+            with self._use:
+                self._is_used = False
+                if self._is_closed:
+                    self.wire.close()
+
+    def _answered(self, task: asyncio.Task[object]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be left who asks for it
+
+    def close(self) -> None:
+        """End the connection: at once, or when the thread that is on it has its answer."""
+        with self._use:
+            self._is_closed = True
+            if not self._is_used:
+                self.wire.close()
+
+
+class Lines:
+    """All lines to one host."""
+
+    def __init__(self, connect: Connect, threads: Threads) -> None:
+        """Make them with this, in these threads."""
+        self._connect = connect
+        self._threads = threads
+        self._idle: list[Line] = []
+        self._all: list[Line] = []
+        self._refusals: list[LoginRefused] = []
+
+    def take(self) -> Line:
+        """Return a line that nobody uses; its host is contacted by the first request on it."""
+        while self._idle:
+            line = self._idle.pop()
+            if not line.is_busy:
+                return line
+        return self._made(is_patient=False)
+
+    def patient(self) -> Line:
+        """Return a line whose host may take long to answer: it is for one use."""
+        return self._made(is_patient=True)
+
+    def _made(self, *, is_patient: bool) -> Line:
+        line = Line(self._connect(is_patient), self._threads, self._refusals)
+        self._all.append(line)
+        return line
+
+    def give_back(self, line: Line) -> None:
+        """Let others have it."""
+        self._idle.append(line)
+
+    def close(self) -> None:
+        """End all connections; none can be used any more."""
+        for line in self._all:
+            line.close()
