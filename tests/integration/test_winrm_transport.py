@@ -370,12 +370,25 @@ async def test_input_that_is_read_late_arrives_whole(windows):
     assert result[Stream.OUTPUT] == "first\n500000\n"
 
 
-async def test_a_command_that_the_host_broke_off_may_have_begun(windows):
-    """Its outcome is unknown."""
+@pytest.mark.parametrize("code", [995, 1726, 2150858793, 2150859180, 4294967295])
+async def test_a_command_that_the_host_broke_off_may_have_begun(windows, code):
+    """Whatever else it says, the outcome is unknown, and the command is not begun anew."""
     async with session(windows) as opened:
-        windows.endpoint.fault("status", action="Command", code=995, perform=True)
+        windows.endpoint.fault("status", action="Command", code=code, perform=True)
         with pytest.raises(OutcomeUnknown):
             await opened.start(uuid4(), cmd("echo once"))
+        assert windows.endpoint.status()["actions"].count("Command") == 1
+
+
+@pytest.mark.parametrize("code", [5, 87, 2147942402, 2150858817, 2150859173])
+async def test_a_command_that_the_host_refused_has_not_begun(windows, code):
+    """It fails as refused: access, what was asked for, a program that is not there, a quota."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Command", code=code)
+        with pytest.raises(HostFailure) as failure:
+            await opened.start(uuid4(), cmd("echo never"))
+        assert failure.value.reason is ReasonKind.REFUSED
+        assert windows.endpoint.status()["commands"] == 0
 
 
 async def test_a_host_that_says_nothing_at_all_is_lost(windows):

@@ -215,6 +215,24 @@ def test_faults(name, code, words):
     assert (caught.value.code, str(caught.value)) == (code, words)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_refusal"),
+    [
+        ("fault-no-shell", True),
+        ("fault-no-command-id", True),
+        ("fault-bad-schema", True),
+        ("fault-no-such-program", True),
+        ("fault-not-understood", False),
+        ("fault-timed-out", False),
+    ],
+)
+def test_which_faults_begin_nothing(name, is_refusal):
+    """Those that say so by their code, or find the request at fault; all others may."""
+    with pytest.raises(Fault) as caught:
+        remote(name).begin(SHELL, DIR)
+    assert caught.value.is_refusal is is_refusal
+
+
 def test_only_output_may_be_late():
     """A time-out of anything else is a fault: it may not have been done."""
     with pytest.raises(Fault) as caught:

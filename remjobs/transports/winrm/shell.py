@@ -56,7 +56,7 @@ class RemoteShell:
     """Asks one host to open shells and to run commands in them.
 
     All of its methods raise:
-        Fault: The host refused the request, which was not carried out.
+        Fault: The host answered the request with a fault.
         HostFailure: The host cannot be used, and was not given the request.
         ConnectionBroken: The connection went meanwhile.
     """
@@ -120,7 +120,7 @@ class RemoteShell:
             msg = "it did not come to an answer within the operation time-out"
             raise Fault(Code.TIMED_OUT, msg) from exc
         except WSManFaultError as exc:
-            raise Fault(exc.wsman_fault_code, _words(_said(exc))) from exc
+            raise _fault(exc) from exc
         except WinRMTransportError as exc:
             msg = f"the host answers HTTP {exc.code}, and no fault that can be read"
             raise AnswerRefused(msg) from exc
@@ -128,6 +128,11 @@ class RemoteShell:
             what = str(exc) or type(exc).__name__
             msg = f"the host's answer cannot be read: {_words(what)}"
             raise AnswerRefused(msg) from exc
+
+
+def _fault(exc: WSManFaultError) -> Fault:
+    is_senders = (exc.fault_code or "").rpartition(":")[2] == "Sender"
+    return Fault(exc.wsman_fault_code, _words(_said(exc)), is_senders=is_senders)
 
 
 def _said(exc: WSManFaultError) -> str:
