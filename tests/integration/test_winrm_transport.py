@@ -184,6 +184,10 @@ async def test_a_directory_that_is_not_there_refuses_the_work(windows):
             {"shell": r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"},
             ["Windows/System32/WindowsPowerShell/v1.0/powershell.exe", *NO_INPUT],
         ),
+        (
+            {"shell": r"C:\Program Files (x86)\PowerShell\7\pwsh.exe"},
+            ["Program Files (x86)/PowerShell/7/pwsh.exe"],
+        ),
     ],
 )
 async def test_the_powershell_that_is_asked_for_is_called(windows, options, call):

@@ -178,6 +178,31 @@ def test_an_answer_to_somebody_else(name, ask):
         ask(RemoteShell(Recorded(recorded(name), related=False), 20))
 
 
+@pytest.mark.parametrize(
+    ("name", "was", "now", "ask"),
+    [
+        ("create", SHELL, "", lambda host: host.open(Surroundings())),
+        ("create", SHELL, " ", lambda host: host.open(Surroundings())),
+        ("command", COMMAND, "", lambda host: host.begin(SHELL, DIR)),
+        ("receive-output", ' Name="stdout"', "", lambda host: host.receive(SHELL, COMMAND)),
+        ("signal", "(?<=<a:RelatesTo>)[^<]*", "", lambda host: host.end(SHELL, COMMAND)),
+    ],
+)
+def test_an_answer_that_lacks_what_it_is_for(name, was, now, ask):
+    """An id, a stream's name: it cannot be read, and is no accident of ours."""
+    body, count = re.subn(was.encode(), now.encode(), recorded(name))
+    assert count
+    with pytest.raises(AnswerRefused, match="cannot be read"):
+        ask(RemoteShell(Unrelated(body), 20))
+
+
+class Unrelated(Recorded):
+    """A wire whose answers are given as they are."""
+
+    def _to(self, request, given):
+        return given
+
+
 BAD_SCHEMA = (
     "The Windows Remote Shell cannot process the request. The SOAP packet contains an element "
     "Argument that is invalid. Retry the request with the correct XML element."
@@ -430,7 +455,9 @@ def test_the_endpoint_gives_output_in_the_form_of_windows(name, came, code):
         (
             "fault-no-such-program",
             "Command",
-            lambda host, shell: host.begin(shell, Launch(line="no-such", by_cmd=False)),
+            lambda host, shell: host._asked(
+                host._soap.run_command, shell, "no-such", skip_cmd_shell=True
+            ),
         ),
     ],
 )

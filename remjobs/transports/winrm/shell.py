@@ -28,7 +28,16 @@ CHUNK: Final = 96 * 1024
 """Bytes of input in a message. In base64 and with its envelope that is below 153,600, which
 every Windows takes (MaxEnvelopeSizekb is 150 at least, and 500 since Windows Server 2012)."""
 _UTF_8: Final = 65001
-_UNREADABLE: Final = (ET.ParseError, StopIteration, AssertionError, ValueError, binascii.Error)
+_UNREADABLE: Final = (
+    ET.ParseError,
+    StopIteration,
+    AssertionError,
+    ValueError,
+    binascii.Error,
+    KeyError,
+    AttributeError,
+    TypeError,
+)
 """How pywinrm takes answers that are not what they should be."""
 _LONGEST_WORDS: Final = 500
 _MESSAGE: Final = ".//{http://schemas.microsoft.com/wbem/wsman/1/wsmanfault}Message"
@@ -68,13 +77,14 @@ class RemoteShell:
 
     def open(self, surroundings: Surroundings) -> str:
         """Open a shell and return its id."""
-        return self._asked(
+        found = self._asked(
             self._soap.open_shell,
             codepage=_UTF_8,
             noprofile=False,
             working_directory=surroundings.directory,
             env_vars=dict(surroundings.environment),
         )
+        return _named(found, "shell")
 
     def begin(self, shell: str, launch: Launch) -> str:
         """Begin a command, its standard input a pipe, and return its id."""
@@ -83,12 +93,8 @@ class RemoteShell:
             shell,
             launch.line,
             console_mode_stdin=False,
-            skip_cmd_shell=not launch.by_cmd,
         )
-        if not found:
-            msg = "the host's answer cannot be read: it names no command"
-            raise AnswerRefused(msg)
-        return found
+        return _named(found, "command")
 
     def send(self, shell: str, command: str, data: bytes, *, end: bool) -> None:
         """Write to a command's standard input."""
@@ -128,6 +134,14 @@ class RemoteShell:
             what = str(exc) or type(exc).__name__
             msg = f"the host's answer cannot be read: {_words(what)}"
             raise AnswerRefused(msg) from exc
+
+
+def _named(found: str | None, what: str) -> str:
+    """Return the id that an answer gives, if it gives one."""
+    if not found or not found.strip():
+        msg = f"the host's answer cannot be read: it names no {what}"
+        raise AnswerRefused(msg)
+    return found
 
 
 def _fault(exc: WSManFaultError) -> Fault:
