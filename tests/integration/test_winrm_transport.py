@@ -374,6 +374,64 @@ async def test_input_that_is_read_late_arrives_whole(windows):
     assert result[Stream.OUTPUT] == "first\n500000\n"
 
 
+async def test_much_input_and_much_output_pass_each_other(windows):
+    """Neither waits for the other's end."""
+    async with asyncio.timeout(60):
+        result = await run(windows, cmd("exec cat", input=bytes(range(256)) * 20_000))
+    assert (result.outcome, result.execution.notes) == (Exited(0), ())
+    assert result.streams == {Stream.OUTPUT: bytes(range(256)) * 20_000}
+
+
+@pytest.mark.parametrize("code", [1726, 2150858793])
+@pytest.mark.parametrize("size", [10, 500_000])
+async def test_work_that_gets_no_input_is_ended(windows, code, size):
+    """What it makes of a part of it is not what was asked for: its outcome is unknown."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Send", code=code)
+        result = await asyncio.wait_for(ran(opened, cmd("cat; echo done", input=bytes(size))), 30)
+        assert isinstance(result.outcome, Unknown)
+        assert "did not take all of the standard input" in result.outcome.message
+        assert result[Stream.OUTPUT] == ""
+        assert windows.endpoint.status()["running"] == []
+        assert (await ran(opened, cmd("echo next")))[Stream.OUTPUT] == "next\n"
+
+
+async def test_a_program_that_never_reads_what_to_do_is_ended(windows):
+    """The document is longer than a pipe holds, and nobody takes it in time."""
+    windows.put("powershell.exe", "exec sleep 1000")
+    async with session(windows, operation_timeout=1) as opened:
+        work = powershell("#" * 200_000)
+        result = await asyncio.wait_for(ran(opened, work), 30)
+        assert isinstance(result.outcome, Unknown)
+        assert windows.endpoint.status()["running"] == []
+
+
+async def test_input_that_cannot_be_sent_on_ends_the_work(windows):
+    """A line that breaks on the way as well."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("reset-before", action="Send")
+        work = cmd("cat >/dev/null; echo done", input=bytes(500_000))
+        result = await asyncio.wait_for(ran(opened, work), 30)
+        assert isinstance(result.outcome, Unknown)
+        assert result[Stream.OUTPUT] == ""
+        assert windows.endpoint.status()["running"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "notes"), [(109, 0), (232, 0), (995, 0), (2150858843, 0), (1726, 1)]
+)
+@pytest.mark.parametrize("size", [10, 500_000])
+async def test_work_that_ends_without_its_input_has_its_own_end(windows, code, notes, size):
+    """Its exit code is true, whatever the host says to input for it."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Send", code=code)
+        result = await ran(opened, cmd("exit 3", input=bytes(size)))
+        assert result.outcome == Exited(3)
+        said = len(result.execution.notes)
+        # What is sent beside the output may not be sent at all.
+        assert said == notes or (size > 10 and not said)
+
+
 @pytest.mark.parametrize("code", [995, 1726, 2150858793, 2150859180, 4294967295])
 async def test_a_command_that_the_host_broke_off_may_have_begun(windows, code):
     """Whatever else it says, the outcome is unknown, and the command is not begun anew."""
@@ -497,6 +555,50 @@ async def test_a_stop_that_the_host_refuses_is_not_confirmed(windows):
         assert not listening.done()
         execution.abandon()
         assert isinstance((await listening).outcome, Lost)
+
+
+async def test_a_stop_in_a_shell_that_is_gone_is_not_confirmed(windows):
+    """Nobody has seen the work end."""
+    async with session(windows) as opened:
+        execution, listening = await begun(opened)
+        windows.endpoint.fault("status", action="Signal", code=2150858843)
+        windows.endpoint.fault("status", action="Delete", code=2150858843)
+        report = await execution.stop(0)
+        assert (report.confirmed, report.answered) == (False, True)
+        assert "no longer knows the shell" in report.message
+        execution.abandon()
+        await listening
+
+
+@pytest.mark.parametrize("code", [995, 1726])
+async def test_a_close_that_goes_wrong_is_not_confirmed(windows, code):
+    """It may not have been done."""
+    async with session(windows) as opened:
+        execution, listening = await begun(opened)
+        windows.endpoint.fault("status", action="Delete", code=code)
+        assert not (await execution.stop(1)).confirmed
+        await listening
+
+
+async def test_a_stop_of_work_that_was_seen_to_end_is_confirmed(windows):
+    """Though its shell is gone as well."""
+    async with session(windows) as opened:
+        execution, listening = await begun(opened)
+        windows.endpoint.fault("status", action="Delete", code=2150858843)
+        assert (await execution.stop(5)).confirmed
+        assert (await listening).outcome == Signaled("TERM")
+
+
+async def test_work_that_no_signal_ends_ends_with_its_shell(windows):
+    """It is closed whatever comes of the signal."""
+    async with session(windows) as opened:
+        text = "trap '' TERM INT; echo begun; while :; do sleep 0.1; done"
+        execution, listening = await begun(opened, text)
+        windows.endpoint.fault("status", action="Signal", code=1726)
+        report = await execution.stop(0.2)
+        assert (report.confirmed, report.signalled) == (True, 1)
+        assert (await asyncio.wait_for(listening, 10)).outcome == Signaled("TERM")
+        assert windows.endpoint.status()["running"] == []
 
 
 async def test_a_stop_that_does_not_arrive_is_not_confirmed(windows):
