@@ -611,6 +611,24 @@ async def test_a_stop_that_does_not_arrive_is_not_confirmed(windows):
         assert (report.confirmed, report.answered) == (False, False)
 
 
+async def test_a_stop_while_we_connect_leaves_no_shell(windows):
+    """One that is opened too late for us is closed again."""
+    windows.endpoint.fault("delay", action="Create", seconds=1)
+    transport = WinRmTransport(Caller())
+    connecting = asyncio.create_task(transport.connect(windows.host(), Password()))
+    async with asyncio.timeout(20):
+        while "Create" not in windows.endpoint.status()["actions"]:
+            await asyncio.sleep(0.01)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        while "Delete" not in windows.endpoint.status()["actions"]:
+            await asyncio.sleep(0.01)
+    await transport.close()
+    seen = windows.endpoint.status()
+    assert (seen["shells_opened"], seen["shells"]) == (1, 0)
+
+
 async def test_work_cannot_be_held(windows):
     """The report says so; it runs on."""
     async with session(windows) as opened:

@@ -87,6 +87,22 @@ def test_a_shell(name, shell):
     assert remote(name).open(Surroundings()) == shell
 
 
+def idle(wire):
+    """Return the idle time-outs that were asked for, in order."""
+    return [request.findtext(".//rsp:IdleTimeOut", None, soap.NAMES) for request in wire.sent]
+
+
+def test_a_shell_that_is_left_ends_by_itself():
+    """In time, and long after we would have asked for news; a host that has less keeps its own."""
+    wire = Recorded(recorded("create"))
+    RemoteShell(wire, 20).open(Surroundings())
+    assert idle(wire) == ["PT620S"]
+    refused = recorded("fault-no-shell").replace(b"2150858843", b"2150859250")
+    wire = Recorded(refused, recorded("create"))
+    assert RemoteShell(wire, 20).open(Surroundings()) == SHELL
+    assert idle(wire) == ["PT620S", None]
+
+
 @pytest.mark.parametrize(
     ("name", "command"),
     [("command", COMMAND), ("command-newer", "1B922CC0-CE49-4A7E-AC46-B01C472B49A9")],

@@ -257,7 +257,7 @@ class WinRmExecution:
         self._flow.ended(Unknown(reason))
         line = self._lines.take()
         try:
-            await line.ask(RemoteShell.end, self._running.shell, self._running.command)
+            await line.ask_at_once(RemoteShell.end, self._running.shell, self._running.command)
             await asyncio.sleep(_HEARD_SECONDS)
         except (Fault, ConnectionBroken, HostFailure) as exc:
             self._notes.append(f"it may still run: {exc}")
@@ -296,7 +296,7 @@ class WinRmExecution:
         is_signalled = await self._signalled(line)
         await self._settled(grace)
         try:
-            await line.ask(RemoteShell.close, self._running.shell)
+            await line.ask_at_once(RemoteShell.close, self._running.shell)
         except Fault as exc:
             if exc.code != Code.NO_SHELL:
                 raise
@@ -313,7 +313,7 @@ class WinRmExecution:
             Fault: We may not.
         """
         try:
-            await line.ask(RemoteShell.end, self._running.shell, self._running.command)
+            await line.ask_at_once(RemoteShell.end, self._running.shell, self._running.command)
         except Fault as exc:
             if exc.code == Code.ACCESS_DENIED:
                 raise

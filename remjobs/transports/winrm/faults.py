@@ -22,6 +22,8 @@ class Code(IntEnum):
     TIMED_OUT = 2150858793
     """There is nothing new within the operation time-out: ask again."""
     NO_SHELL = 2150858843
+    IDLE_TOO_LONG = 2150859250
+    """The host has a shorter idle time-out for shells, and takes no longer one."""
     TOO_MANY_SHELLS = 2150859173
     TOO_MANY_OPERATIONS = 2150859174
     NO_SUCH_FILE = 2147942402

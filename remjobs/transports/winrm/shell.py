@@ -28,6 +28,9 @@ CHUNK: Final = 96 * 1024
 """Bytes of input in a message. In base64 and with its envelope that is below 153,600, which
 every Windows takes (MaxEnvelopeSizekb is 150 at least, and 500 since Windows Server 2012)."""
 _UTF_8: Final = 65001
+_IDLE: Final = 600
+"""Seconds, besides the operation time-out, after which a host closes a shell that nobody asks
+about: one that we left behind. Whoever listens asks within the operation time-out."""
 _UNREADABLE: Final = (
     ET.ParseError,
     StopIteration,
@@ -77,12 +80,21 @@ class RemoteShell:
 
     def open(self, surroundings: Surroundings) -> str:
         """Open a shell and return its id."""
+        try:
+            return self._opened(surroundings, f"PT{_IDLE + self._soap.operation_timeout_sec}S")
+        except Fault as exc:
+            if exc.code != Code.IDLE_TOO_LONG:
+                raise
+            return self._opened(surroundings, None)
+
+    def _opened(self, surroundings: Surroundings, idle: str | None) -> str:
         found = self._asked(
             self._soap.open_shell,
             codepage=_UTF_8,
             noprofile=False,
             working_directory=surroundings.directory,
             env_vars=dict(surroundings.environment),
+            idle_timeout=idle,
         )
         return _named(found, "shell")
 
