@@ -391,6 +391,7 @@ async def test_work_that_gets_no_input_is_ended(windows, code, size):
         result = await asyncio.wait_for(ran(opened, cmd("cat; echo done", input=bytes(size))), 30)
         assert isinstance(result.outcome, Unknown)
         assert "did not take all of the standard input" in result.outcome.message
+        assert result.execution.notes == ()
         assert result[Stream.OUTPUT] == ""
         assert windows.endpoint.status()["running"] == []
         assert (await ran(opened, cmd("echo next")))[Stream.OUTPUT] == "next\n"

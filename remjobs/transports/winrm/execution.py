@@ -249,12 +249,13 @@ class WinRmExecution:
         its end by itself cancels this.
         """
         reason = f"{_CUT_INPUT}: {cut}"
-        if not isinstance(cut, Fault) or cut.code not in _GONE:
-            self._notes.append(reason)
+        told = [] if isinstance(cut, Fault) and cut.code in _GONE else [reason]
+        self._notes += told
         await asyncio.sleep(_HEARD_SECONDS)
         if self._stopping:
             return
         self._flow.ended(Unknown(reason))
+        self._notes = [note for note in self._notes if note not in told]
         line = self._lines.take()
         try:
             await line.ask_at_once(RemoteShell.end, self._running.shell, self._running.command)

@@ -65,7 +65,7 @@ class Threads:
             thread.start()
         except RuntimeError as exc:
             msg = f"no thread can be had for it here (see `ulimit -u`): {exc}"
-            raise HostFailure(ReasonKind.INTERNAL, msg) from exc
+            raise HostFailure(ReasonKind.UNREACHABLE, msg) from exc
         self._threads.add(thread)
         self._running.add(future)
         future.add_done_callback(self._ended)
