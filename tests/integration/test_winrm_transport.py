@@ -28,6 +28,7 @@ from remjobs.transports.base import (
     Signaled,
     Unknown,
 )
+from remjobs.transports.winrm import transport as transport_module
 from remjobs.transports.winrm.transport import WinRmTransport
 
 ACCEPTED, REFUSED = ("accepted", SecretUse.LOGIN), ("refused", SecretUse.LOGIN)
@@ -397,8 +398,19 @@ async def test_work_that_gets_no_input_is_ended(windows, code, size):
         assert (await ran(opened, cmd("echo next")))[Stream.OUTPUT] == "next\n"
 
 
-async def test_a_program_that_never_reads_what_to_do_is_ended(windows):
+async def test_a_program_that_starts_late_gets_what_to_do(windows):
+    """All of it, though it is longer than a pipe holds and the host says that it takes long."""
+    name = windows.programs / "powershell.exe"
+    windows.put("powershell.exe", "sleep 2.5\n" + name.read_text().partition("\n")[2])
+    async with session(windows, operation_timeout=1) as opened:
+        work = powershell("Write-Output x\n" * 20_000 + "Read-Input", input=b"typed")
+        result = await ran(opened, work)
+    assert (result.outcome, result[Stream.OUTPUT]) == (Exited(0), "x\n" * 20_000 + "typed")
+
+
+async def test_a_program_that_never_reads_what_to_do_is_ended(windows, monkeypatch):
     """The document is longer than a pipe holds, and nobody takes it in time."""
+    monkeypatch.setattr(transport_module, "_PATIENCE", 1.0)
     windows.put("powershell.exe", "exec sleep 1000")
     async with session(windows, operation_timeout=1) as opened:
         work = powershell("#" * 200_000)

@@ -107,9 +107,12 @@ class WinRmExecution:
         """Send what standard input begins with and the work's own, and listen.
 
         Much input goes beside the output: a command that waits until its output is
-        taken reads nothing meanwhile.
+        taken reads nothing meanwhile. So does much of what it begins with: PowerShell
+        may take long to start on a busy host.
         """
-        if len(data) <= _FIRST:
+        if len(prefix) > _FIRST:
+            self._spawn(self._live(b"", prefix + data))
+        elif len(data) <= _FIRST:
             self._spawn(self._live(prefix + data, b""))
         else:
             self._spawn(self._live(prefix, data))
