@@ -15,6 +15,7 @@ from remjobs.model.secret import Secret
 from remjobs.transports.base import SecretUse
 
 SYSTEM = "Windows/System32/WindowsPowerShell/v1.0"
+OF_ITS_OWN = "Program Files (x86)/PowerShell/7"
 SYSTEM_32 = "Windows/SysWOW64/WindowsPowerShell/v1.0"
 
 
@@ -23,7 +24,7 @@ class Windows:
 
     def __init__(self, folder: Path, **more) -> None:
         self.programs = folder / "programs"
-        for place in ("", SYSTEM, SYSTEM_32):
+        for place in ("", SYSTEM, SYSTEM_32, OF_ITS_OWN):
             (self.programs / place).mkdir(parents=True, exist_ok=True)
             for name in ("powershell.exe", "pwsh.exe"):
                 self.put(
