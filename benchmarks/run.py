@@ -28,6 +28,7 @@ import asyncssh
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.sshd import Sshd, TestUser
+from windows_hosts import bench_windows
 
 import remjobs
 from remjobs import Host, JobState, SshOptions
@@ -368,6 +369,7 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         results += bench_inventory(Path(folder))
+    results += bench_windows(line)
     with server() as sshd:
         hosts = fleet(sshd, CHILDREN)
         with state() as home:

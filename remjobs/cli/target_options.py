@@ -13,7 +13,6 @@ from remjobs.caller import read_caller
 from remjobs.cli.boundary import settings
 from remjobs.cli.completing import authentications, targets
 from remjobs.cli.winrm_options import (
-    AllowPlaintext,
     CaFile,
     CertificateFile,
     CertificateKey,
@@ -223,7 +222,6 @@ def build_connection(
     ca_file: CaFile = None,
     tls_fingerprint: Fingerprint = None,
     insecure_tls: InsecureTls = False,
-    allow_plaintext: AllowPlaintext = False,
     certificate: CertificateFile = None,
     certificate_key: CertificateKey = None,
     delegate: Delegate = False,
@@ -255,7 +253,6 @@ def build_connection(
             ca_file=_absolute(ca_file),
             fingerprint=tls_fingerprint,
             insecure_tls=insecure_tls,
-            allow_plaintext=allow_plaintext,
             certificate_file=_absolute(certificate),
             certificate_key_file=_absolute(certificate_key),
             delegate=delegate,

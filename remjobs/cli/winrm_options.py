@@ -10,7 +10,6 @@ import typer
 from remjobs.model.host import WinRmScheme
 
 __all__ = [
-    "AllowPlaintext",
     "CaFile",
     "CertificateFile",
     "CertificateKey",
@@ -53,10 +52,6 @@ Fingerprint = Annotated[
 InsecureTls = Annotated[
     bool,
     typer.Option("--insecure-tls", help="Take any certificate, of hosts named one by one only."),
-]
-AllowPlaintext = Annotated[
-    bool,
-    typer.Option("--allow-plaintext", help="Let Basic send the password over http, readable."),
 ]
 CertificateFile = Annotated[
     str | None,

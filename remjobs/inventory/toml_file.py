@@ -10,6 +10,7 @@ from typing import Any, Final
 from remjobs.errors import UsageError
 from remjobs.inventory.base import ALL, UNGROUPED, Settings
 from remjobs.inventory.draft import VARIABLES, Draft
+from remjobs.inventory.meanings import UNCHECKED
 from remjobs.inventory.plain import LAST_PORT
 from remjobs.inventory.toml_tree import Tree, parse_toml
 from remjobs.model.authentication import Authentication, parse_authentication
@@ -223,6 +224,10 @@ def _refuse_unchecked(found: Read, place: Tree) -> None:
         place.complain("host_key_checking: off can be said of a single host only, by its name")
     if any(key == "winrm.insecure_tls" and value for key, value, _ in found):
         place.complain("insecure_tls can be said of a single host only, by its name")
+    for key, value, _ in found:
+        if key.removeprefix(VARIABLES) in UNCHECKED and value == "ignore":
+            variable = key.removeprefix(VARIABLES)
+            place.complain(f"{variable}: ignore can be said of a single host only, by its name")
 
 
 def _path(tree: Tree) -> str:

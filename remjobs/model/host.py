@@ -31,6 +31,7 @@ _USER_NAME: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@\\+$-]*")
 _FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
 _PATH: Final = re.compile(r"/?[A-Za-z0-9_.~/-]{1,200}")
 _PROXY: Final = re.compile(r"http://[A-Za-z0-9_.:\[\]-]+/?")
+_LONGEST: Final = 24 * 60 * 60
 _SERVICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 
 
@@ -192,8 +193,13 @@ class WinRmOptions:
     def _check_times(self) -> None:
         """Refuse to wait for less than what the host is asked to take."""
         operation, read = self.operation_timeout, self.read_timeout
-        if operation is not None and read is not None and read <= operation:
-            msg = f"the read time-out ({read:g} s) must be above the operation's ({operation:g} s)"
+        if max(operation or 0, read or 0) > _LONGEST:
+            msg = f"the operation and the read time-out are {_LONGEST} s at most"
+            raise UsageError(msg)
+        # A host is told whole seconds, one at least.
+        told = max(1, round(operation or 0), operation or 0)
+        if read is not None and read <= told:
+            msg = f"the read time-out ({read:g} s) must be above the operation's ({told:g} s)"
             raise UsageError(msg)
 
 

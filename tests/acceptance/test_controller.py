@@ -281,12 +281,15 @@ def test_a_controller_of_another_build_hands_durable_work_over(cli, other_versio
 
 def test_a_stopped_controllers_durable_work_is_found_again(cli):
     """It needs no force, says what goes on, and the next command finds it."""
-    cli.ok("start", "--", "sh", "-c", "echo a; sleep 2; echo b")
+    go = cli.cwd / "go"
+    work = f"echo a; until [ -e {go} ]; do sleep 0.1; done; echo b"
+    cli.ok("start", "--", "sh", "-c", work)
     wait_for(lambda: cli.ok("receive", "1", "--keep") == "a\n", "the work begins")
     done = cli("controller", "stop")
     assert done.code == 0
     assert "job 1 had not ended" in done.err
     assert controllers(cli.home) == []
+    go.touch()
     assert cli("wait", "1").code == 0
     assert cli.ok("receive", "1") == "a\nb\n"
 

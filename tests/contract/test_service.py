@@ -693,9 +693,8 @@ async def test_names_are_those_of_the_askers_inventories(lab, tmp_path):
 # The set-up
 
 
-async def test_examine_tells_what_transports_and_inventories_have(lab, tmp_path, monkeypatch):
+async def test_examine_tells_what_transports_and_inventories_have(lab, tmp_path):
     """And the limit of descriptors, and the keyring; each as it was found."""
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     (tmp_path / "broken.toml").write_text("hosts = [")
     odd = Finding(check="odd", verdict=Verdict.WARNING, message="it is", remedy="leave it")
     lab.fleet.findings = (odd,)
@@ -707,6 +706,6 @@ async def test_examine_tells_what_transports_and_inventories_have(lab, tmp_path,
         ("file descriptors", Verdict.WARNING),
         ("inventory", Verdict.PROBLEM),
         ("odd", Verdict.WARNING),
-        ("keyring", Verdict.PROBLEM),
+        ("keyring", Verdict.OK),
     ]
     assert found[2] == odd

@@ -245,6 +245,8 @@ async def test_whoever_waits_for_the_systems_keyring_goes_on_once_it_is_unlocked
     assert (await keyring.get("x", caller)).password == Secret("y")
     assert not elsewhere.done()
     elsewhere.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await elsewhere
 
 
 async def test_a_secret_of_another_program_is_a_password(tmp_path, secret_service):

@@ -31,6 +31,7 @@ from remjobs.transports.base import (
     Signaled,
     Unknown,
 )
+from remjobs.transports.winrm import transport as transport_module
 from remjobs.transports.winrm.transport import WinRmTransport
 
 ACCEPTED, REFUSED = ("accepted", SecretUse.LOGIN), ("refused", SecretUse.LOGIN)
@@ -186,6 +187,10 @@ async def test_a_directory_that_is_not_there_refuses_the_work(windows):
         (
             {"shell": r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"},
             ["Windows/System32/WindowsPowerShell/v1.0/powershell.exe", *NO_INPUT],
+        ),
+        (
+            {"shell": r"C:\Program Files (x86)\PowerShell\7\pwsh.exe"},
+            ["Program Files (x86)/PowerShell/7/pwsh.exe"],
         ),
     ],
 )
@@ -446,12 +451,95 @@ async def test_input_that_is_read_late_arrives_whole(windows):
     assert result[Stream.OUTPUT] == "first\n500000\n"
 
 
-async def test_a_command_that_the_host_broke_off_may_have_begun(windows):
-    """Its outcome is unknown."""
+async def test_much_input_and_much_output_pass_each_other(windows):
+    """Neither waits for the other's end."""
+    async with asyncio.timeout(60):
+        result = await run(windows, cmd("exec cat", input=bytes(range(256)) * 20_000))
+    assert (result.outcome, result.execution.notes) == (Exited(0), ())
+    assert result.streams == {Stream.OUTPUT: bytes(range(256)) * 20_000}
+
+
+@pytest.mark.parametrize("code", [1726, 2150858793])
+@pytest.mark.parametrize("size", [10, 500_000])
+async def test_work_that_gets_no_input_is_ended(windows, code, size):
+    """What it makes of a part of it is not what was asked for: its outcome is unknown."""
     async with session(windows) as opened:
-        windows.endpoint.fault("status", action="Command", code=995, perform=True)
+        windows.endpoint.fault("status", action="Send", code=code)
+        result = await asyncio.wait_for(ran(opened, cmd("cat; echo done", input=bytes(size))), 30)
+        assert isinstance(result.outcome, Unknown)
+        assert "did not take all of the standard input" in result.outcome.message
+        assert result.execution.notes == ()
+        assert result[Stream.OUTPUT] == ""
+        assert windows.endpoint.status()["running"] == []
+        assert (await ran(opened, cmd("echo next")))[Stream.OUTPUT] == "next\n"
+
+
+async def test_a_program_that_starts_late_gets_what_to_do(windows):
+    """All of it, though it is longer than a pipe holds and the host says that it takes long."""
+    name = windows.programs / "powershell.exe"
+    windows.put("powershell.exe", "sleep 2.5\n" + name.read_text().partition("\n")[2])
+    async with session(windows, operation_timeout=1) as opened:
+        work = powershell("Write-Output x\n" * 20_000 + "Read-Input", input=b"typed")
+        result = await ran(opened, work)
+    assert (result.outcome, result[Stream.OUTPUT]) == (Exited(0), "x\n" * 20_000 + "typed")
+
+
+async def test_a_program_that_never_reads_what_to_do_is_ended(windows, monkeypatch):
+    """The document is longer than a pipe holds, and nobody takes it in time."""
+    monkeypatch.setattr(transport_module, "_PATIENCE", 1.0)
+    windows.put("powershell.exe", "exec sleep 1000")
+    async with session(windows, operation_timeout=1) as opened:
+        work = powershell("#" * 200_000)
+        result = await asyncio.wait_for(ran(opened, work), 30)
+        assert isinstance(result.outcome, Unknown)
+        assert windows.endpoint.status()["running"] == []
+
+
+async def test_input_that_cannot_be_sent_on_ends_the_work(windows):
+    """A line that breaks on the way as well."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("reset-before", action="Send")
+        work = cmd("cat >/dev/null; echo done", input=bytes(500_000))
+        result = await asyncio.wait_for(ran(opened, work), 30)
+        assert isinstance(result.outcome, Unknown)
+        assert result[Stream.OUTPUT] == ""
+        assert windows.endpoint.status()["running"] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "notes"), [(109, 0), (232, 0), (995, 0), (2150858843, 0), (1726, 1)]
+)
+@pytest.mark.parametrize("size", [10, 500_000])
+async def test_work_that_ends_without_its_input_has_its_own_end(windows, code, notes, size):
+    """Its exit code is true, whatever the host says to input for it."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Send", code=code)
+        result = await ran(opened, cmd("exit 3", input=bytes(size)))
+        assert result.outcome == Exited(3)
+        said = len(result.execution.notes)
+        # What is sent beside the output may not be sent at all.
+        assert said == notes or (size > 10 and not said)
+
+
+@pytest.mark.parametrize("code", [995, 1726, 2150858793, 2150859180, 4294967295])
+async def test_a_command_that_the_host_broke_off_may_have_begun(windows, code):
+    """Whatever else it says, the outcome is unknown, and the command is not begun anew."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Command", code=code, perform=True)
         with pytest.raises(OutcomeUnknown):
             await opened.start(uuid4(), cmd("echo once"))
+        assert windows.endpoint.status()["actions"].count("Command") == 1
+
+
+@pytest.mark.parametrize("code", [5, 87, 2147942402, 2150858817, 2150859173])
+async def test_a_command_that_the_host_refused_has_not_begun(windows, code):
+    """It fails as refused: access, what was asked for, a program that is not there, a quota."""
+    async with session(windows) as opened:
+        windows.endpoint.fault("status", action="Command", code=code)
+        with pytest.raises(HostFailure) as failure:
+            await opened.start(uuid4(), cmd("echo never"))
+        assert failure.value.reason is ReasonKind.REFUSED
+        assert windows.endpoint.status()["commands"] == 0
 
 
 async def test_a_host_that_says_nothing_at_all_is_lost(windows):
@@ -558,6 +646,50 @@ async def test_a_stop_that_the_host_refuses_is_not_confirmed(windows):
         assert isinstance((await listening).outcome, Lost)
 
 
+async def test_a_stop_in_a_shell_that_is_gone_is_not_confirmed(windows):
+    """Nobody has seen the work end."""
+    async with session(windows) as opened:
+        execution, listening = await begun(opened)
+        windows.endpoint.fault("status", action="Signal", code=2150858843)
+        windows.endpoint.fault("status", action="Delete", code=2150858843)
+        report = await execution.stop(0)
+        assert (report.confirmed, report.answered) == (False, True)
+        assert "no longer knows the shell" in report.message
+        execution.abandon()
+        await listening
+
+
+@pytest.mark.parametrize("code", [995, 1726])
+async def test_a_close_that_goes_wrong_is_not_confirmed(windows, code):
+    """It may not have been done."""
+    async with session(windows) as opened:
+        execution, listening = await begun(opened)
+        windows.endpoint.fault("status", action="Delete", code=code)
+        assert not (await execution.stop(1)).confirmed
+        await listening
+
+
+async def test_a_stop_of_work_that_was_seen_to_end_is_confirmed(windows):
+    """Though its shell is gone as well."""
+    async with session(windows) as opened:
+        execution, listening = await begun(opened)
+        windows.endpoint.fault("status", action="Delete", code=2150858843)
+        assert (await execution.stop(5)).confirmed
+        assert (await listening).outcome == Signaled("TERM")
+
+
+async def test_work_that_no_signal_ends_ends_with_its_shell(windows):
+    """It is closed whatever comes of the signal."""
+    async with session(windows) as opened:
+        text = "trap '' TERM INT; echo begun; while :; do sleep 0.1; done"
+        execution, listening = await begun(opened, text)
+        windows.endpoint.fault("status", action="Signal", code=1726)
+        report = await execution.stop(0.2)
+        assert (report.confirmed, report.signalled) == (True, 1)
+        assert (await asyncio.wait_for(listening, 10)).outcome == Signaled("TERM")
+        assert windows.endpoint.status()["running"] == []
+
+
 async def test_a_stop_that_does_not_arrive_is_not_confirmed(windows):
     """The host was not asked."""
     async with session(windows) as opened:
@@ -566,6 +698,24 @@ async def test_a_stop_that_does_not_arrive_is_not_confirmed(windows):
         assert isinstance((await asyncio.wait_for(listening, 10)).outcome, Lost)
         report = await execution.stop(0)
         assert (report.confirmed, report.answered) == (False, False)
+
+
+async def test_a_stop_while_we_connect_leaves_no_shell(windows):
+    """One that is opened too late for us is closed again."""
+    windows.endpoint.fault("delay", action="Create", seconds=1)
+    transport = WinRmTransport(Caller())
+    connecting = asyncio.create_task(transport.connect(windows.host(), Password()))
+    async with asyncio.timeout(20):
+        while "Create" not in windows.endpoint.status()["actions"]:
+            await asyncio.sleep(0.01)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        while "Delete" not in windows.endpoint.status()["actions"]:
+            await asyncio.sleep(0.01)
+    await transport.close()
+    seen = windows.endpoint.status()
+    assert (seen["shells_opened"], seen["shells"]) == (1, 0)
 
 
 async def test_work_cannot_be_held(windows):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_EVERY = 0.002
+_EVERY = 0.02
 """Seconds between two looks at all processes; what remjobs starts lives much longer."""
 
 

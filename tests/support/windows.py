@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from support import pwsh
 from support.winrm import PASSWORD, WinRmEndpoint
@@ -15,6 +16,7 @@ from remjobs.model.secret import Secret
 from remjobs.transports.base import HostFailure, SecretUse
 
 SYSTEM = "Windows/System32/WindowsPowerShell/v1.0"
+OF_ITS_OWN = "Program Files (x86)/PowerShell/7"
 SYSTEM_32 = "Windows/SysWOW64/WindowsPowerShell/v1.0"
 
 
@@ -23,7 +25,7 @@ class Windows:
 
     def __init__(self, folder: Path, **more) -> None:
         self.programs = folder / "programs"
-        for place in ("", SYSTEM, SYSTEM_32):
+        for place in ("", SYSTEM, SYSTEM_32, OF_ITS_OWN):
             (self.programs / place).mkdir(parents=True, exist_ok=True)
             for name in ("powershell.exe", "pwsh.exe"):
                 self.put(
@@ -45,7 +47,14 @@ class Windows:
     def __exit__(self, *_):
         self.endpoint.stop()
 
-    def host(self, *, authentication=Authentication.NTLM, user="alice", name="localhost", **more):
+    def host(
+        self,
+        *,
+        authentication: Authentication = Authentication.NTLM,
+        user: str | None = "alice",
+        name: str = "localhost",
+        **more: Any,
+    ) -> Host:
         """Return how it is reached."""
         scheme = WinRmScheme(self.endpoint.scheme)
         ca_file = str(self.endpoint.ca_file) if scheme is WinRmScheme.HTTPS else None
@@ -63,10 +72,10 @@ class Windows:
 class Password:
     """Access by one password, and what came of it."""
 
-    def __init__(self, password=PASSWORD, user="alice"):
+    def __init__(self, password: str = PASSWORD, user: str | None = "alice") -> None:
         self._password = password
         self._user = user
-        self.told = []
+        self.told: list[tuple[str, SecretUse]] = []
         self.is_refused_elsewhere = False
 
     async def user(self):

@@ -68,6 +68,13 @@ def test_a_line_for_cmd_never_begins_with_a_quote():
     assert line == r'call "C:\Program Files\x.exe" "a b" c\ "d e\\"'
 
 
+def test_help_of_a_program_is_not_calls_own():
+    """Behind ``call``, cmd takes /? for itself."""
+    with pytest.raises(UsageError, match=r"cmd takes '/\?' for itself"):
+        line_of(Command(words=(r"C:\Program Files\x.exe", "/?")))
+    assert line_of(Command(words=("x.exe", "/?"))) == 'x.exe "/?"'
+
+
 def test_a_text_for_cmd_is_passed_as_it_is():
     """Who writes it knows cmd; only what cmd would cut off is refused."""
     text = 'echo %PATH% & dir "C:\\x y" | find "z" > nul'
@@ -146,7 +153,11 @@ def script(name, content=b"x"):
         ),
         (
             Work(command=Command(text="x"), shell=r"C:\Program Files\PowerShell\7\pwsh.exe"),
-            r'"C:\Program Files\PowerShell\7\pwsh.exe"',
+            r'call "C:\Program Files\PowerShell\7\pwsh.exe"',
+        ),
+        (
+            Work(command=Command(text="x"), shell=r"C:\Windows\powershell.exe"),
+            r"C:\Windows\powershell.exe",
         ),
     ],
 )
@@ -155,7 +166,6 @@ def test_the_shell_follows_from_the_work(work, program):
     launch = launch_of(KEY, work)
     own = "" if "pwsh" in program else " -InputFormat None"
     assert launch.line == f"{program}{own} {' '.join(WORDS)}"
-    assert launch.by_cmd == (":" not in program)
     assert runs_powershell(work)
     check(work)
 
@@ -202,7 +212,7 @@ def test_cmd_gets_directory_and_environment_from_its_shell():
         environment={"B": "2", "A": "1"},
     )
     launch = launch_of(KEY, work)
-    assert (launch.line, launch.by_cmd, launch.prefix) == ("dir", True, b"")
+    assert (launch.line, launch.prefix) == ("dir", b"")
     assert launch.surroundings == Surroundings(
         directory=r"%USERPROFILE%\a\b", environment=(("A", "1"), ("B", "2"))
     )

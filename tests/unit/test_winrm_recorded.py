@@ -87,6 +87,22 @@ def test_a_shell(name, shell):
     assert remote(name).open(Surroundings()) == shell
 
 
+def idle(wire):
+    """Return the idle time-outs that were asked for, in order."""
+    return [request.findtext(".//rsp:IdleTimeOut", None, soap.NAMES) for request in wire.sent]
+
+
+def test_a_shell_that_is_left_ends_by_itself():
+    """In time, and long after we would have asked for news; a host that has less keeps its own."""
+    wire = Recorded(recorded("create"))
+    RemoteShell(wire, 20).open(Surroundings())
+    assert idle(wire) == ["PT620S"]
+    refused = recorded("fault-no-shell").replace(b"2150858843", b"2150859250")
+    wire = Recorded(refused, recorded("create"))
+    assert RemoteShell(wire, 20).open(Surroundings()) == SHELL
+    assert idle(wire) == ["PT620S", None]
+
+
 @pytest.mark.parametrize(
     ("name", "command"),
     [("command", COMMAND), ("command-newer", "1B922CC0-CE49-4A7E-AC46-B01C472B49A9")],
@@ -178,6 +194,31 @@ def test_an_answer_to_somebody_else(name, ask):
         ask(RemoteShell(Recorded(recorded(name), related=False), 20))
 
 
+@pytest.mark.parametrize(
+    ("name", "was", "now", "ask"),
+    [
+        ("create", SHELL, "", lambda host: host.open(Surroundings())),
+        ("create", SHELL, " ", lambda host: host.open(Surroundings())),
+        ("command", COMMAND, "", lambda host: host.begin(SHELL, DIR)),
+        ("receive-output", ' Name="stdout"', "", lambda host: host.receive(SHELL, COMMAND)),
+        ("signal", "(?<=<a:RelatesTo>)[^<]*", "", lambda host: host.end(SHELL, COMMAND)),
+    ],
+)
+def test_an_answer_that_lacks_what_it_is_for(name, was, now, ask):
+    """An id, a stream's name: it cannot be read, and is no accident of ours."""
+    body, count = re.subn(was.encode(), now.encode(), recorded(name))
+    assert count
+    with pytest.raises(AnswerRefused, match="cannot be read"):
+        ask(RemoteShell(Unrelated(body), 20))
+
+
+class Unrelated(Recorded):
+    """A wire whose answers are given as they are."""
+
+    def _to(self, request, given):
+        return given
+
+
 BAD_SCHEMA = (
     "The Windows Remote Shell cannot process the request. The SOAP packet contains an element "
     "Argument that is invalid. Retry the request with the correct XML element."
@@ -213,6 +254,24 @@ def test_faults(name, code, words):
     with pytest.raises(Fault) as caught:
         remote(name).receive(SHELL, COMMAND)
     assert (caught.value.code, str(caught.value)) == (code, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_refusal"),
+    [
+        ("fault-no-shell", True),
+        ("fault-no-command-id", True),
+        ("fault-bad-schema", True),
+        ("fault-no-such-program", True),
+        ("fault-not-understood", False),
+        ("fault-timed-out", False),
+    ],
+)
+def test_which_faults_begin_nothing(name, is_refusal):
+    """Those that say so by their code, or find the request at fault; all others may."""
+    with pytest.raises(Fault) as caught:
+        remote(name).begin(SHELL, DIR)
+    assert caught.value.is_refusal is is_refusal
 
 
 def test_only_output_may_be_late():
@@ -412,7 +471,9 @@ def test_the_endpoint_gives_output_in_the_form_of_windows(name, came, code):
         (
             "fault-no-such-program",
             "Command",
-            lambda host, shell: host.begin(shell, Launch(line="no-such", by_cmd=False)),
+            lambda host, shell: host._asked(
+                host._soap.run_command, shell, "no-such", skip_cmd_shell=True
+            ),
         ),
     ],
 )

@@ -24,6 +24,7 @@ from remjobs.transports.winrm.transport import WinRmTransport
 TEXT = Work(command=Command(text="x"))
 HTTP = WinRmScheme.HTTP
 WINDOWS = "ansible_connection=winrm"
+IGNORED = "ansible_winrm_server_cert_validation = 'ignore'"
 
 
 def read(text, kind=Kind.TOML):
@@ -117,6 +118,11 @@ def test_options_come_key_by_key_from_defaults_groups_and_the_host():
         ("insecure_tls = 1", "expected true or false"),
         ("read_timeout = 0", "above 0"),
         ("operation_timeout = 30\nread_timeout = 30", "must be above the operation's"),
+        ("operation_timeout = 0.3\nread_timeout = 0.9", "must be above the operation's"),
+        ("operation_timeout = 1.6\nread_timeout = 1.9", "must be above the operation's"),
+        ("read_timeout = 1", "must be above the operation's"),
+        ("operation_timeout = 1e17", "86400 s at most"),
+        ("read_timeout = 1e17", "86400 s at most"),
         ("nothing = 1", "unknown key 'nothing'"),
     ],
 )
@@ -134,6 +140,9 @@ def test_what_cannot_be_taken_is_told_with_its_line(line, problem):
         "defaults.winrm.insecure_tls = true",
         "[groups.g.winrm]\ninsecure_tls = true",
         "hosts.'w[1-2]'.winrm.insecure_tls = true",
+        f"[hosts.'w[1-3]'.variables]\n{IGNORED}",
+        f"[defaults.variables]\n{IGNORED}",
+        f"[groups.g.variables]\n{IGNORED}",
     ],
 )
 def test_certificates_go_unchecked_of_a_named_host_only(text):
@@ -141,6 +150,8 @@ def test_certificates_go_unchecked_of_a_named_host_only(text):
     with pytest.raises(InventoryError, match="can be said of a single host only"):
         read(text)
     assert read("hosts.w1.winrm.insecure_tls = true").host("w1").winrm.insecure_tls
+    one = f"hosts.w1.transport = 'winrm'\n[hosts.w1.variables]\n{IGNORED}"
+    assert read(one).host("w1").winrm.insecure_tls
 
 
 @pytest.mark.parametrize(

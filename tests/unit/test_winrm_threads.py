@@ -3,10 +3,14 @@
 import asyncio
 import threading
 from functools import partial
+from typing import Any
 
 import pytest
 
+from remjobs.transports.base import HostFailure
 from remjobs.transports.windows.launch import Surroundings
+from remjobs.transports.winrm.line import Line
+from remjobs.transports.winrm.shell import RemoteShell
 from remjobs.transports.winrm.shells import Kept, Shells
 from remjobs.transports.winrm.threads import Threads
 
@@ -75,6 +79,98 @@ async def test_who_is_cancelled_leaves_the_call_to_itself():
         assert await threads.run(lambda: "next") == "next"
     assert ended.is_set()
     await threads.quiet(5)
+
+
+async def test_where_no_thread_can_be_had_nothing_is_kept_waiting(monkeypatch):
+    """It is told as a failure, and the place is free for the next."""
+    threads = Threads(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _no_more)
+        for at_once in (False, True, False):
+            with pytest.raises(HostFailure, match="no thread can be had"):
+                await threads.run(lambda: None, at_once=at_once)
+    async with asyncio.timeout(10):
+        assert await threads.run(lambda: "next") == "next"
+        await threads.quiet(30)
+
+
+def _no_more(_thread):
+    msg = "can't start new thread"
+    raise RuntimeError(msg)
+
+
+class Far:
+    """A host that opens shells once it may; ``did`` has what it did."""
+
+    operation_timeout_sec = 20
+
+    def __init__(self):
+        self.may = threading.Event()
+        self.asked = threading.Event()
+        self.did = []
+
+    def open_shell(self, **_):
+        self.asked.set()
+        self.may.wait(10)
+        self.did.append("open")
+        return "a"
+
+    def close_shell(self, shell, **_):
+        self.did.append(f"close {shell}")
+
+    def close(self):
+        self.did.append("hang up")
+
+    def line(self, threads):
+        """Return a line to it."""
+        here: Any = self
+        remote = RemoteShell(here, 20)
+        remote._soap = here
+        return Line(remote, threads, [], lambda: None)
+
+
+async def test_a_line_is_free_again_where_no_thread_can_be_had(monkeypatch):
+    """Its wire is closed with it, at once."""
+    far = Far()
+    line = far.line(Threads())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _no_more)
+        with pytest.raises(HostFailure, match="no thread"):
+            await line.ask(RemoteShell.open, Surroundings())
+    line.close()
+    assert far.did == ["hang up"]
+
+
+async def test_a_shell_that_nobody_waits_for_is_closed_again():
+    """Before the wire is, however early that is closed."""
+    far, threads = Far(), Threads()
+    line = far.line(threads)
+    opening = asyncio.create_task(line.ask(RemoteShell.open, Surroundings()))
+    async with asyncio.timeout(10):
+        while not far.asked.is_set():
+            await asyncio.sleep(0.01)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    line.close()
+    far.may.set()
+    await threads.quiet(10)
+    assert far.did == ["open", "close a", "hang up"]
+
+
+async def test_a_stop_waits_for_no_thread_to_end():
+    """All others may be taken."""
+    threads = Threads(1)
+    busy, stopping = Far(), Far()
+    listening = asyncio.create_task(busy.line(threads).ask(RemoteShell.open, Surroundings()))
+    async with asyncio.timeout(10):
+        while not busy.asked.is_set():
+            await asyncio.sleep(0.01)
+        await stopping.line(threads).ask_at_once(RemoteShell.close, "b")
+    assert stopping.did == ["close b"]
+    busy.may.set()
+    await listening
+    await threads.quiet(10)
 
 
 def test_a_shell_is_kept_for_work_in_the_same_surroundings():

@@ -23,6 +23,9 @@ def main() -> None:
     users = settings.folder / "users"
     ntlm.write_users(users, settings.users)
     os.environ.update(NTLM_USER_FILE=str(users), LM_COMPAT_LEVEL="5")
+    # A shell in the background ignores these, and what begins so can never be signalled.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     endpoint = Endpoint(settings)
     listener = Listener(endpoint)
     # pyspnego warns of logins that are refused, which is what it is here for.

@@ -41,7 +41,15 @@ def command_line(
         return ["/bin/sh", "-c", TOO_LONG]
     if skip:
         return [part.replace('"', "") for part in _WORD.findall(_found(line, programs))]
-    return ["/bin/sh", "-c", _found(_expanded(line, environment), programs)]
+    if line.startswith('"'):
+        line = _unquoted(line)
+    return ["/bin/sh", "-c", _found(_expanded(line.removeprefix("call "), environment), programs)]
+
+
+def _unquoted(line: str) -> str:
+    """Take the first quote and the last away, as ``cmd /c`` does (``cmd /?``)."""
+    first, _, last = line[1:].rpartition('"')
+    return first + last
 
 
 def _expanded(line: str, environment: Mapping[str, str]) -> str:

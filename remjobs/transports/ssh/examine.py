@@ -174,7 +174,7 @@ def _known_hosts(found: Survey) -> Iterator[Finding]:
         yield _warning(
             "known_hosts",
             "no host's key is known: every host will be refused",
-            "add the keys with `ssh-keyscan HOST >> ~/.ssh/known_hosts`, and compare them",
+            "`remjobs known-hosts accept -t HOST` shows fingerprints, and keeps the keys",
         )
     elif not bad:
         names = ", ".join(str(path) for path in found.known_hosts if path.exists())
@@ -200,7 +200,7 @@ def _known_file(path: Path) -> Iterator[Finding]:
         yield _warning(
             "known_hosts",
             f"{path}:{number}: skipped: {reason}",
-            "take the line away, or write it anew with `ssh-keyscan`",
+            "take the line away; `remjobs known-hosts accept -t HOST` writes it anew",
         )
     if len(skipped) > _MANY:
         more = f"{path}: {len(skipped) - _MANY} more lines are skipped"

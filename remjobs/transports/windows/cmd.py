@@ -45,6 +45,12 @@ def _quoted(words: tuple[str, ...]) -> str:
     first, *others = (_word(word) for word in words)
     # Of a line that begins with a quote cmd /c takes the first and the last one away.
     begin = ["call", first] if first.startswith('"') else [first]
+    if len(begin) > 1 and (asked := [word for word in words if word.startswith("/?")]):
+        msg = (
+            f"cmd takes {asked[0]!r} for itself where the program's path is quoted; "
+            "PowerShell passes it on, or name the program without its path"
+        )
+        raise UsageError(msg)
     return " ".join([*begin, *others])
 
 

@@ -42,9 +42,7 @@ class Launch:
     """A command on its way to a Windows host."""
 
     line: str
-    """The command line."""
-    by_cmd: bool = True
-    """cmd.exe reads it (and puts its variables in), or nobody does."""
+    """The command line, as cmd.exe reads it."""
     prefix: bytes = b""
     """What standard input begins with."""
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -59,9 +57,9 @@ def launch_of(key: UUID, work: Work) -> Launch:
     program = _program(work)
     if not _is_cmd(program):
         line = " ".join([_called(program), *_leaving_input(program), *WORDS])
-        # cmd.exe would take quotes around a path for its own.
-        by_cmd = not line.startswith('"') and not _PATH.fullmatch(program.words[0])
-        return Launch(line=line, by_cmd=by_cmd, prefix=document(key, work))
+        # Of a line that begins with a quote cmd /c takes the first and the last one away.
+        begin = "call " if line.startswith('"') else ""
+        return Launch(line=begin + line, prefix=document(key, work))
     assert work.command is not None  # noqa: S101 - a script for cmd was refused
     return Launch(
         line=line_of(work.command),

@@ -37,12 +37,16 @@ _STOP_SECONDS: Final = 40.0
 _CANNOT_HOLD: Final = "a Windows host cannot hold work: it runs to its end"
 _HAS_ENDED: Final = "it has ended"
 _LET_GO: Final = "the output was let go of"
-_CUT_INPUT: Final = "the host did not take all of the standard input in time"
+_CUT_INPUT: Final = "the host did not take all of the standard input"
+_HEARD_SECONDS: Final = 2.0
+"""So soon the end of a command is heard that had ended by itself."""
+_READS_NO_MORE: Final = frozenset({Code.BROKEN_PIPE, Code.PIPE_CLOSING})
 _GONE: Final[Mapping[int | None, str]] = {
     Code.ABORTED: "the host closed the shell that the work ran in",
     # It is said of commands too: nothing but the words, in the host's language, tells.
     Code.NO_SHELL: "the host has the shell, or the command in it, no more",
 }
+_NOT_KNOWN: Final = "the host no longer knows the shell: whether the work has ended is not known"
 _SAYS_NOTHING: Final = "the host says no more of the work"
 _BY_TERMINATE: Final = Signaled("TERM")
 
@@ -87,6 +91,7 @@ class WinRmExecution:
         self._marks = Scanner(b"remjobs-%s:" % str(key).encode())
         self._offsets = {Stream.OUTPUT: 0, Stream.ERROR: 0}
         self._stopping = False
+        self._was_aborted = False
         self._notes: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -102,9 +107,12 @@ class WinRmExecution:
         """Send what standard input begins with and the work's own, and listen.
 
         Much input goes beside the output: a command that waits until its output is
-        taken reads nothing meanwhile.
+        taken reads nothing meanwhile. So does much of what it begins with: PowerShell
+        may take long to start on a busy host.
         """
-        if len(data) <= _FIRST:
+        if len(prefix) > _FIRST:
+            self._spawn(self._live(b"", prefix + data))
+        elif len(data) <= _FIRST:
             self._spawn(self._live(prefix + data, b""))
         else:
             self._spawn(self._live(prefix, data))
@@ -118,16 +126,17 @@ class WinRmExecution:
 
     async def _live(self, first: bytes, beside: bytes) -> None:
         """Live with the command to its end."""
-        line, feeding = self._running.line, None
+        line, feeding, cut = self._running.line, None, None
         try:
             if first or not beside:
-                await self._send(line, first, end=not beside)
-            if beside:
+                cut = await self._send(line, first, end=not beside)
+            if cut is not None:
+                feeding = asyncio.create_task(self._cut_short(cut))
+            elif beside:
                 feeding = asyncio.create_task(self._feed_beside(beside))
-            outcome = await self._listen(line)
-            if isinstance(outcome, Exited) and not self._stopping:
+            self._flow.ended(outcome := await self._listen(line))
+            if self._flow.outcome is outcome and isinstance(outcome, Exited) and not self._stopping:
                 self._shells.keep(self._running.shell, self._running.command)
-            self._flow.ended(outcome)
         except ConnectionBroken as exc:
             self._flow.ended(Lost(str(exc)))
         except HostFailure as exc:
@@ -161,6 +170,7 @@ class WinRmExecution:
     def _without_exit(self, exc: Fault) -> Outcome:
         """Say what became of a command that the host knows no more."""
         if self._stopping:
+            self._was_aborted = exc.code == Code.ABORTED
             return _BY_TERMINATE
         return Unknown(f"{_GONE.get(exc.code, _SAYS_NOTHING)} ({exc})")
 
@@ -206,8 +216,12 @@ class WinRmExecution:
 
     # Feeding
 
-    async def _send(self, line: Line, data: bytes, *, end: bool) -> None:
-        """Send input; a command that has ended, or reads no more, ends it quietly."""
+    async def _send(self, line: Line, data: bytes, *, end: bool) -> Fault | None:
+        """Send input; a command that reads no more ends it quietly.
+
+        Returns:
+            How the host refused some of it: the command waits for what does not come.
+        """
         shell, command = self._running.shell, self._running.command
         for at in range(0, max(len(data), 1), CHUNK):
             piece = data[at : at + CHUNK]
@@ -215,19 +229,45 @@ class WinRmExecution:
             try:
                 await line.ask(RemoteShell.send, shell, command, piece, end=end and last)
             except Fault as exc:
-                if exc.code == Code.TIMED_OUT:
-                    self._notes.append(_CUT_INPUT)
-                return
+                return None if exc.code in _READS_NO_MORE else exc
+        return None
 
     async def _feed_beside(self, data: bytes) -> None:
         """Send input on a line of its own, which waits as long as the command needs."""
         line = self._lines.patient()
+        cut: Exception | None
         try:
-            await self._send(line, data, end=True)
+            cut = await self._send(line, data, end=True)
         except (ConnectionBroken, HostFailure) as exc:
-            self._notes.append(f"the standard input was cut short: {exc}")
+            cut = exc
         finally:
             line.close()
+        if cut is not None:
+            await self._cut_short(cut)
+
+    async def _cut_short(self, cut: Exception) -> None:
+        """End a command that does not get its input, unless it has ended by itself.
+
+        What it makes of a part of its input is nothing that was asked for. Who hears of
+        its end by itself cancels this.
+        """
+        reason = f"{_CUT_INPUT}: {cut}"
+        told = [] if isinstance(cut, Fault) and cut.code in _GONE else [reason]
+        self._notes += told
+        await asyncio.sleep(_HEARD_SECONDS)
+        if self._stopping:
+            return
+        self._flow.ended(Unknown(reason))
+        self._notes = [note for note in self._notes if note not in told]
+        line = self._lines.take()
+        try:
+            await line.ask_at_once(RemoteShell.end, self._running.shell, self._running.command)
+            await asyncio.sleep(_HEARD_SECONDS)
+        except (Fault, ConnectionBroken, HostFailure) as exc:
+            self._notes.append(f"it may still run: {exc}")
+        finally:
+            self._lines.give_back(line)
+            self.abandon()
 
     # Ending
 
@@ -255,22 +295,35 @@ class WinRmExecution:
         """Signal the command, see its output end, and close the shell.
 
         Raises:
-            Fault: The host does not close it.
+            Fault: The host does not close it, or cannot say what became of the command.
         """
-        shell, command = self._running.shell, self._running.command
+        is_signalled = await self._signalled(line)
+        await self._settled(grace)
         try:
-            await line.ask(RemoteShell.end, shell, command)
+            await line.ask_at_once(RemoteShell.close, self._running.shell)
+        except Fault as exc:
+            if exc.code != Code.NO_SHELL:
+                raise
+            self._shells.closed(self._running.shell)
+            has_ended = isinstance(self._flow.outcome, Exited)
+            if not has_ended and not (is_signalled and self._was_aborted):
+                raise Fault(exc.code, _NOT_KNOWN) from exc
+        self._shells.closed(self._running.shell)
+
+    async def _signalled(self, line: Line) -> bool:
+        """Signal the command; return whether the host did so.
+
+        Raises:
+            Fault: We may not.
+        """
+        try:
+            await line.ask_at_once(RemoteShell.end, self._running.shell, self._running.command)
         except Fault as exc:
             if exc.code == Code.ACCESS_DENIED:
                 raise
             # It has ended by itself, or its shell has; the close tells.
-        await self._settled(grace)
-        try:
-            await line.ask(RemoteShell.close, shell)
-        except Fault as exc:
-            if exc.code not in _GONE:
-                raise
-        self._shells.closed(shell)
+            return False
+        return True
 
     async def _settled(self, seconds: float) -> None:
         """Wait until nothing more comes, for so long at most."""

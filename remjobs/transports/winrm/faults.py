@@ -22,8 +22,14 @@ class Code(IntEnum):
     TIMED_OUT = 2150858793
     """There is nothing new within the operation time-out: ask again."""
     NO_SHELL = 2150858843
+    IDLE_TOO_LONG = 2150859250
+    """The host has a shorter idle time-out for shells, and takes no longer one."""
     TOO_MANY_SHELLS = 2150859173
     TOO_MANY_OPERATIONS = 2150859174
+    NO_SUCH_FILE = 2147942402
+    NO_SUCH_PATH = 2147942403
+    LINE_TOO_LONG = 2147942606
+    NOT_A_FOLDER = 2147942667
 
 
 _NOT_ALLOWED: Final = (
@@ -44,13 +50,35 @@ _REMEDY: Final = {
 }
 
 
-class Fault(Exception):
-    """The host refused a request, which was not carried out, but for what ``is_unsure``."""
+_REFUSED: Final = frozenset(
+    {
+        Code.ACCESS_DENIED,
+        Code.NO_SHELL,
+        Code.TOO_MANY_SHELLS,
+        Code.TOO_MANY_OPERATIONS,
+        Code.NO_SUCH_FILE,
+        Code.NO_SUCH_PATH,
+        Code.LINE_TOO_LONG,
+        Code.NOT_A_FOLDER,
+    }
+)
+"""With these no process was created: the last four are how Windows says so itself."""
 
-    def __init__(self, code: int | None, message: str) -> None:
-        """Keep the fault's code and its words."""
+
+class Fault(Exception):
+    """The host answered a request with a fault; whether it was carried out may be unknown."""
+
+    def __init__(self, code: int | None, message: str, *, is_senders: bool = False) -> None:
+        """Keep what the host says.
+
+        Args:
+            code: The WSManFault's, if there is one.
+            message: Its words.
+            is_senders: The host finds the request itself at fault (SOAP 1.2, section 5.4.6).
+        """
         super().__init__(message)
         self.code = code
+        self._is_senders = is_senders
 
     @property
     def is_of_kept(self) -> bool:
@@ -58,9 +86,9 @@ class Fault(Exception):
         return self.code in {Code.NO_SHELL, Code.TOO_MANY_OPERATIONS}
 
     @property
-    def is_unsure(self) -> bool:
-        """Whether the request may have been carried out all the same."""
-        return self.code in {Code.TIMED_OUT, Code.ABORTED}
+    def is_refusal(self) -> bool:
+        """Whether a command that is answered so was certainly not begun."""
+        return self._is_senders or self.code in _REFUSED
 
     @property
     def failure(self) -> HostFailure:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
-from typing import Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from remjobs.model.job import ReasonKind
 from remjobs.transports.base import HostFailure
+from remjobs.transports.winrm.faults import Fault
 from remjobs.transports.winrm.shell import RemoteShell
 from remjobs.transports.winrm.threads import Threads
-from remjobs.transports.winrm.wire import LoginRefused, Wire
+from remjobs.transports.winrm.wire import ConnectionBroken, LoginRefused, Wire
 
 __all__ = ["Connect", "Line", "Lines"]
 
@@ -21,6 +23,10 @@ T = TypeVar("T")
 
 _CLOSED: Final = "the session with the host was closed"
 
+
+_Undo = Callable[[RemoteShell, Any], None]
+_UNDONE: Final[Mapping[object, _Undo]] = {RemoteShell.open: RemoteShell.close}
+"""How what was asked for is undone if nobody waits for it any more when it is there."""
 
 Connect = Callable[[bool], RemoteShell]
 """Makes a way to a host; what it is told is whether the host may take long to answer."""
@@ -81,30 +87,54 @@ class Line:
             Fault, HostFailure, ConnectionBroken: See ``RemoteShell``.
         """
         call = partial(request, self._remote, *args, **kwargs)
-        task = asyncio.create_task(self._in_turn(call))
+        return await self._asked(call, _UNDONE.get(request), at_once=False)
+
+    async def ask_at_once(
+        self,
+        request: Callable[Concatenate[RemoteShell, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Ask the host, however many threads there are: a stop waits for none to end."""
+        call = partial(request, self._remote, *args, **kwargs)
+        return await self._asked(call, _UNDONE.get(request), at_once=True)
+
+    async def _asked(self, call: Callable[[], T], undo: _Undo | None, *, at_once: bool) -> T:
+        left = threading.Event()
+        called = partial(self._called, call, undo, left)
+        task = asyncio.create_task(self._in_turn(called, at_once=at_once))
         self._asking.add(task)
         task.add_done_callback(self._answered)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            left.set()
+            raise
 
-    async def _in_turn(self, call: Callable[[], T]) -> T:
+    async def _in_turn(self, called: Callable[[], T], *, at_once: bool) -> T:
         async with self._turn:
             if self._refusals:
                 raise self._refusals[0]
-            with self._use:
-                if self._is_closed:
-                    raise HostFailure(ReasonKind.UNREACHABLE, _CLOSED)
-                self._is_used = True
             try:
-                return await self._threads.run(partial(self._called, call))
+                return await self._threads.run(called, at_once=at_once)
             except LoginRefused as exc:
                 self._refusals.append(exc)
                 self._refused()
                 raise
 
-    def _called(self, call: Callable[[], T]) -> T:
+    def _called(self, call: Callable[[], T], undo: _Undo | None, left: threading.Event) -> T:
         """Use the wire, in a thread; who closed it meanwhile left that to us."""
+        with self._use:
+            if self._is_closed:
+                raise HostFailure(ReasonKind.UNREACHABLE, _CLOSED)
+            self._is_used = True
         try:
-            return call()
+            answer = call()
+            if undo is not None and left.is_set():
+                # What cannot be undone ends at the host by its idle time-out.
+                with suppress(Fault, HostFailure, ConnectionBroken):
+                    undo(self._remote, answer)
+            return answer
         finally:
             with self._use:
                 self._is_used = False

@@ -141,7 +141,7 @@ class WinRmSession:
             msg = f"the connection was lost while the work was being started: {exc}"
             raise OutcomeUnknown(msg) from exc
         except Fault as exc:
-            if not exc.is_unsure:
+            if exc.is_refusal:
                 raise
             msg = f"whether the work was started is not known: {exc}"
             raise OutcomeUnknown(msg) from exc

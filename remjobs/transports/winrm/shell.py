@@ -28,7 +28,19 @@ CHUNK: Final = 96 * 1024
 """Bytes of input in a message. In base64 and with its envelope that is below 153,600, which
 every Windows takes (MaxEnvelopeSizekb is 150 at least, and 500 since Windows Server 2012)."""
 _UTF_8: Final = 65001
-_UNREADABLE: Final = (ET.ParseError, StopIteration, AssertionError, ValueError, binascii.Error)
+_IDLE: Final = 600
+"""Seconds, besides the operation time-out, after which a host closes a shell that nobody asks
+about: one that we left behind. Whoever listens asks within the operation time-out."""
+_UNREADABLE: Final = (
+    ET.ParseError,
+    StopIteration,
+    AssertionError,
+    ValueError,
+    binascii.Error,
+    KeyError,
+    AttributeError,
+    TypeError,
+)
 """How pywinrm takes answers that are not what they should be."""
 _LONGEST_WORDS: Final = 500
 _MESSAGE: Final = ".//{http://schemas.microsoft.com/wbem/wsman/1/wsmanfault}Message"
@@ -56,7 +68,7 @@ class RemoteShell:
     """Asks one host to open shells and to run commands in them.
 
     All of its methods raise:
-        Fault: The host refused the request, which was not carried out.
+        Fault: The host answered the request with a fault.
         HostFailure: The host cannot be used, and was not given the request.
         ConnectionBroken: The connection went meanwhile.
     """
@@ -68,13 +80,23 @@ class RemoteShell:
 
     def open(self, surroundings: Surroundings) -> str:
         """Open a shell and return its id."""
-        return self._asked(
+        try:
+            return self._opened(surroundings, f"PT{_IDLE + self._soap.operation_timeout_sec}S")
+        except Fault as exc:
+            if exc.code != Code.IDLE_TOO_LONG:
+                raise
+            return self._opened(surroundings, None)
+
+    def _opened(self, surroundings: Surroundings, idle: str | None) -> str:
+        found = self._asked(
             self._soap.open_shell,
             codepage=_UTF_8,
             noprofile=False,
             working_directory=surroundings.directory,
             env_vars=dict(surroundings.environment),
+            idle_timeout=idle,
         )
+        return _named(found, "shell")
 
     def begin(self, shell: str, launch: Launch) -> str:
         """Begin a command, its standard input a pipe, and return its id."""
@@ -83,12 +105,8 @@ class RemoteShell:
             shell,
             launch.line,
             console_mode_stdin=False,
-            skip_cmd_shell=not launch.by_cmd,
         )
-        if not found:
-            msg = "the host's answer cannot be read: it names no command"
-            raise AnswerRefused(msg)
-        return found
+        return _named(found, "command")
 
     def send(self, shell: str, command: str, data: bytes, *, end: bool) -> None:
         """Write to a command's standard input."""
@@ -120,7 +138,7 @@ class RemoteShell:
             msg = "it did not come to an answer within the operation time-out"
             raise Fault(Code.TIMED_OUT, msg) from exc
         except WSManFaultError as exc:
-            raise Fault(exc.wsman_fault_code, _words(_said(exc))) from exc
+            raise _fault(exc) from exc
         except WinRMTransportError as exc:
             msg = f"the host answers HTTP {exc.code}, and no fault that can be read"
             raise AnswerRefused(msg) from exc
@@ -128,6 +146,19 @@ class RemoteShell:
             what = str(exc) or type(exc).__name__
             msg = f"the host's answer cannot be read: {_words(what)}"
             raise AnswerRefused(msg) from exc
+
+
+def _named(found: str | None, what: str) -> str:
+    """Return the id that an answer gives, if it gives one."""
+    if not found or not found.strip():
+        msg = f"the host's answer cannot be read: it names no {what}"
+        raise AnswerRefused(msg)
+    return found
+
+
+def _fault(exc: WSManFaultError) -> Fault:
+    is_senders = (exc.fault_code or "").rpartition(":")[2] == "Sender"
+    return Fault(exc.wsman_fault_code, _words(_said(exc)), is_senders=is_senders)
 
 
 def _said(exc: WSManFaultError) -> str:

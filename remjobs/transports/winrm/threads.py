@@ -14,6 +14,9 @@ from functools import partial
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
+from remjobs.model.job import ReasonKind
+from remjobs.transports.base import HostFailure
+
 __all__ = ["Threads"]
 
 T = TypeVar("T")
@@ -38,23 +41,34 @@ class Threads:
         Args:
             call: Blocks.
             at_once: It has no time to wait for a turn: a stop, say.
+
+        Raises:
+            HostFailure: No thread can be had; besides what the call raises.
         """
         if at_once:
             return await asyncio.shield(self._begin(call))
         await self._places.acquire()
-        running = self._begin(call)
+        try:
+            running = self._begin(call)
+        except BaseException:
+            self._places.release()
+            raise
         running.add_done_callback(lambda _done: self._places.release())
         return await asyncio.shield(running)
 
     def _begin(self, call: Callable[[], T]) -> asyncio.Future[T]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._running.add(future)
-        future.add_done_callback(self._ended)
         work = partial(_work, call, loop, future)
         thread = threading.Thread(target=work, name="winrm", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as exc:
+            msg = f"no thread can be had for it here (see `ulimit -u`): {exc}"
+            raise HostFailure(ReasonKind.UNREACHABLE, msg) from exc
         self._threads.add(thread)
-        thread.start()
+        self._running.add(future)
+        future.add_done_callback(self._ended)
         return future
 
     def _ended(self, future: asyncio.Future[Any]) -> None:

@@ -83,7 +83,7 @@ def _of_scheme(endpoint: Endpoint, login: WinRmLogin) -> Iterator[str]:
     if login.mechanism is A.BASIC and not endpoint.allow_plaintext:
         yield (
             "Basic over http shows password and work to everybody on the way: "
-            "use https, or say allow_plaintext"
+            "use https; in an inventory a host may say winrm.allow_plaintext"
         )
     if login.mechanism in {A.DIGEST, A.CERTIFICATE}:
         yield f"{login.mechanism} cannot keep the work secret over http: use https"
