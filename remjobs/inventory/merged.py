@@ -173,8 +173,11 @@ class Merged:
         Raises:
             InventoryError: A file of variables cannot be read.
         """
+        return self._with(host, self._own(host))
+
+    def _with(self, host: str, own: Sequence[Settings]) -> Settings:
+        """Return what is said of a host's groups, and over it what is said of itself."""
         base = self._base(self._direct.get(host, _NOTHING))
-        own = [layer for layer in self._own(host) if layer]
         if not own:
             return base
         merged = dict(base)
@@ -192,11 +195,10 @@ class Merged:
         layers = [*groups, *(("", layer) for layer in self._own(host))]
         return {key: sayer for sayer, layer in layers for key in layer}
 
-    def _own(self, host: str) -> Iterator[Settings]:
-        """Yield what is said of a host itself, rising."""
-        yield self.hosts[host]
-        for folder in self._folders:
-            yield folder.of_host(host)
+    def _own(self, host: str) -> Sequence[Settings]:
+        """Return what is said of a host itself, rising; files of variables are read for it."""
+        layers = [self.hosts[host], *(folder.of_host(host) for folder in self._folders)]
+        return [layer for layer in layers if layer]
 
     def _of_groups(self, direct: tuple[str, ...]) -> Iterator[tuple[str, Settings]]:
         """Yield what the groups say, rising."""
@@ -223,10 +225,11 @@ class Merged:
         Raises:
             InventoryError: A setting cannot be taken.
         """
-        settings = self.settings(name)
-        if settings is not self._bases.get(self._direct.get(name, _NOTHING)):
-            own = [s for layer in self._own(name) for s in layer.values()]
-            host, warnings = host_of(name, settings, self._directory, own)
+        own = self._own(name)
+        settings = self._with(name, own)
+        if own:
+            said = [setting for layer in own for setting in layer.values()]
+            host, warnings = host_of(name, settings, self._directory, said)
             self._warnings.update(dict.fromkeys(warnings))
             return host
         prototype = self._prototypes.get(id(settings))
