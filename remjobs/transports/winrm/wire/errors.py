@@ -85,7 +85,7 @@ def _not_trusted(exc: ssl.SSLCertVerificationError, endpoint: Endpoint) -> HostF
     remedy = "give its CA (ca_file), or pin the certificate by its fingerprint"
     if exc.verify_code in _NAMES:
         msg = f"the certificate is not for {endpoint.name}"
-        remedy = "say the name that it is for (host_name), or pin it by its fingerprint"
+        remedy = "name the host as its certificate does, or pin it by its fingerprint"
     elif exc.verify_code in _TIMES:
         msg = f"the certificate {_TIMES[exc.verify_code]}"
         remedy = "give the listener a valid certificate; see that both clocks are right"

@@ -183,7 +183,7 @@ class Negotiating:
         skew = clock_words(answer.headers.get("Date"))
         if context.negotiated_protocol == "kerberos":
             msg = f"the host refuses the Kerberos ticket for {self._contexts.principal}"
-            remedy = "is this the name that the host has in its realm? see host_name"
+            remedy = "is this the name that the host has in its realm?"
         else:
             what = _NAMES.get(context.negotiated_protocol or "", self._mechanism)
             msg, remedy = f"the host refuses {what}", "see its policies and its log"

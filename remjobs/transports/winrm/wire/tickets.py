@@ -146,7 +146,7 @@ def kerberos_failure(exc: BaseException, login: WinRmLogin, principal: str = "")
     if code in _OF_PASSWORD and login.secret is not None:
         return LoginRefused(f"{password_refused(login)} (the KDC says so)")
     if code == _NO_SERVER:
-        remedy = "say the name that the host has in its realm (host_name), or add this one"
+        remedy = "name the host as its realm does, or add this name there"
         return _failure(f"the KDC knows no service {principal}", remedy)
     if code in _NO_KDC:
         return _failure("no KDC answers for the realm", "see /etc/krb5.conf, and DNS")
