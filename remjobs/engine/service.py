@@ -120,24 +120,18 @@ class EngineService:
         hosts = await self._connected(selection, request)
         transports = self._engine.transports(request.caller)
         _check(hosts, transports, request.work)
-        warnings = (*selection.warnings, *unchecked(hosts), *self._attached(request, hosts))
+        warnings = (
+            *selection.warnings,
+            *unchecked(hosts),
+            *_attached(hosts, transports, request.work),
+        )
         return replace(selection, hosts=hosts, warnings=warnings)
-
-    def _bound(self, request: StartRequest, hosts: Sequence[Host]) -> list[str]:
-        """Return the hosts on which durable work hangs on its connection all the same."""
-        if not request.work.durable:
-            return []
-        ways = self._engine.transports(request.caller)
-        return [host.name for host in hosts if not ways(host.transport).keeps_work]
-
-    def _attached(self, request: StartRequest, hosts: Sequence[Host]) -> tuple[str, ...]:
-        bound = self._bound(request, hosts)
-        return (_ATTACHED.format(fold(bound)),) if bound else ()
 
     def _work(self, request: StartRequest, hosts: Sequence[Host]) -> Work:
         """Return the work as it is: attached, if no host of the job can keep it."""
-        nowhere = len(self._bound(request, hosts)) == len(hosts)
-        return replace(request.work, durable=request.work.durable and not nowhere)
+        ways = self._engine.transports(request.caller)
+        can = request.work.durable and any(ways(host.transport).keeps_work for host in hosts)
+        return replace(request.work, durable=can)
 
     async def _connected(self, selection: Selection, request: _Reaching) -> tuple[Host, ...]:
         """Apply the request's connection settings over the hosts' own."""
@@ -499,6 +493,14 @@ class EngineService:
     async def _check_hosts(self, hits: Sequence[Selected], options: ReceiveOptions) -> None:
         if options.hosts:
             await on_hosts(self._engine.store, hits, options.hosts)
+
+
+def _attached(hosts: Sequence[Host], transports: Ways, work: Work) -> tuple[str, ...]:
+    """Return the warning that durable work hangs on its connection on some of these hosts."""
+    if not work.durable:
+        return ()
+    bound = [host.name for host in hosts if not transports(host.transport).keeps_work]
+    return (_ATTACHED.format(fold(bound)),) if bound else ()
 
 
 def _check(hosts: Sequence[Host], transports: Ways, work: Work) -> None:

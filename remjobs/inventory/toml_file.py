@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from remjobs.errors import UsageError
 from remjobs.inventory.base import ALL, UNGROUPED, Settings
@@ -26,6 +27,8 @@ from remjobs.model.host import (
 from remjobs.model.ranges import expand
 
 __all__ = ["read_toml"]
+
+E = TypeVar("E", bound=StrEnum)
 
 _TOP: Final = ("defaults", "hosts", "groups")
 _SSH: Final = tuple(option.name for option in fields(SshOptions))
@@ -194,20 +197,17 @@ def _yes(tree: Tree) -> bool:
     return tree.value
 
 
-def _host_key_checking(tree: Tree) -> HostKeyChecking:
-    expected = f"one of: {', '.join(HostKeyChecking)}"
-    try:
-        return HostKeyChecking(tree.text(expected))
-    except ValueError:
-        tree.refuse(expected)
+def _one_of(kind: type[E]) -> Callable[[Tree], E]:
+    """Return what reads one of an enumeration's words."""
 
+    def read(tree: Tree) -> E:
+        expected = f"one of: {', '.join(kind)}"
+        try:
+            return kind(tree.text(expected))
+        except ValueError:
+            tree.refuse(expected)
 
-def _scheme(tree: Tree) -> WinRmScheme:
-    expected = f"one of: {', '.join(WinRmScheme)}"
-    try:
-        return WinRmScheme(tree.text(expected))
-    except ValueError:
-        tree.refuse(expected)
+    return read
 
 
 def _made(tree: Tree, given: Mapping[str, Any]) -> None:
@@ -249,10 +249,10 @@ _SSH_READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
     "login_timeout": _seconds,
     "keepalive_interval": _seconds,
     "forward_agent": _yes,
-    "host_key_checking": _host_key_checking,
+    "host_key_checking": _one_of(HostKeyChecking),
 }
 _WINRM_READERS: Final[Mapping[str, Callable[[Tree], Any]]] = {
-    "scheme": _scheme,
+    "scheme": _one_of(WinRmScheme),
     "path": lambda tree: tree.text("a path, such as wsman"),
     "ca_file": _path,
     "fingerprint": _checked(fingerprint_of),

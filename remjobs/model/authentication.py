@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from remjobs.errors import UsageError
 
 __all__ = [
+    "OF_WINRM",
     "Authentication",
     "check_for_local",
     "check_for_ssh",
@@ -42,6 +44,7 @@ _OF_SSH = frozenset(
         Authentication.GSSAPI,
     },
 )
+OF_WINRM: Final = tuple(name for name in Authentication if name not in _OF_SSH)
 
 
 def parse_authentication(name: str) -> Authentication:
@@ -78,12 +81,11 @@ def check_for_winrm(mechanism: Authentication, host: str) -> None:
     Raises:
         UsageError: It names the host and what to do.
     """
-    if mechanism not in _OF_SSH:
+    if mechanism in OF_WINRM:
         return
-    others = [name for name in Authentication if name not in _OF_SSH]
     msg = (
         f"{host} is a WinRM host, which has no authentication {mechanism}; "
-        f"there are: {', '.join(others)}"
+        f"there are: {', '.join(OF_WINRM)}"
     )
     raise UsageError(msg)
 

@@ -462,15 +462,15 @@ def test_insecure(lab, kind):
     assert ours.notes == ("insecure TLS: the host did not prove who it is",)
 
 
-@pytest.mark.parametrize(
-    ("mechanism", "user"),
-    [
-        (Auth.NTLM, "alice"),
-        (Auth.NEGOTIATE, "alice"),
-        (Auth.NEGOTIATE, ALICE),
-        (Auth.KERBEROS, ALICE),
-    ],
-)
+BY_TOKENS = [
+    (Auth.NTLM, "alice"),
+    (Auth.NEGOTIATE, "alice"),
+    (Auth.NEGOTIATE, ALICE),
+    (Auth.KERBEROS, ALICE),
+]
+
+
+@pytest.mark.parametrize(("mechanism", "user"), BY_TOKENS)
 def test_channel_binding(lab, mechanism, user):
     """A host that wants the login tied to TLS lets in those that are, and no others."""
     host = lab.host("https", channel_binding="required")
@@ -517,10 +517,7 @@ def test_basic_in_plaintext(lab):
 @pytest.mark.parametrize(
     ("mechanism", "user"),
     [
-        (Auth.NTLM, "alice"),
-        (Auth.NEGOTIATE, "alice"),
-        (Auth.NEGOTIATE, ALICE),
-        (Auth.KERBEROS, ALICE),
+        *BY_TOKENS,
         (IMPLICIT, None),
         (Auth.CREDSSP, "alice"),
         (Auth.CREDSSP, ALICE),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -38,6 +37,7 @@ from remjobs.transports.posix.programs import (
     runs_powershell,
     sweeper,
 )
+from remjobs.transports.powershell.followed import with_streams
 from remjobs.transports.powershell.invocation import raw_offsets
 
 __all__ = ["PosixSession"]
@@ -112,23 +112,26 @@ class PosixSession:
             word = uuid4().hex
             channel = await self._open_channel(durable(key, word, work))
             execution = DurableExecution(key, word, channel, self._beside, sweep=self._sweep)
-            return _with_streams(await self._followed(execution), work)
+            followed = await self._followed(execution)
+            return with_streams(followed, by_powershell=runs_powershell(work))
         channel = await self._open_channel(attached(key, work))
         feeding = asyncio.create_task(_feed(channel, work.input))
         self._feeding.add(feeding)
         feeding.add_done_callback(self._feeding.discard)
         initialized = work.initialization is not None
         hanging = AttachedExecution(key, channel, self._beside, initialized=initialized)
-        return _with_streams(hanging, work)
+        return with_streams(hanging, by_powershell=runs_powershell(work))
 
     async def adopt(self, key: UUID, work: Work, offsets: Mapping[Stream, int]) -> Execution:
         """Follow work that was started durably."""
-        raw = raw_offsets(offsets) if runs_powershell(work) else offsets
+        by_powershell = runs_powershell(work)
+        raw = raw_offsets(offsets) if by_powershell else offsets
         word = uuid4().hex
         try:
             channel = await self._open_channel(adopt(key, word, raw))
             execution = DurableExecution(key, word, channel, self._beside, offsets=raw)
-            return _with_streams(await self._followed(execution), work, offsets)
+            followed = await self._followed(execution)
+            return with_streams(followed, offsets, by_powershell=by_powershell)
         except OutcomeUnknown as exc:
             raise HostFailure(ReasonKind.UNREACHABLE, str(exc)) from exc
 
@@ -181,21 +184,6 @@ class PosixSession:
         for copy in self._copies:
             await copy.dismiss()
         await self._close()
-
-
-def _with_streams(
-    execution: Execution,
-    work: Work,
-    known: Mapping[Stream, int] = MappingProxyType({}),
-) -> Execution:
-    """Return the execution, with the streams that PowerShell has if it runs the work."""
-    if not runs_powershell(work):
-        return execution
-    from remjobs.transports.powershell.streams import (  # noqa: PLC0415 - it is heavy
-        PowerShellExecution,
-    )
-
-    return PowerShellExecution(execution, known)
 
 
 async def _feed(channel: Channel, data: bytes) -> None:

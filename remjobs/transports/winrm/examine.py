@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Final
 
 from remjobs.model.doctor import Finding, Verdict
+from remjobs.transports.winrm.wire.tickets import has_kerberos
 
 __all__ = ["examine"]
 
@@ -15,7 +15,7 @@ _MISSING: Final = "not installed (`pip install 'remjobs[kerberos]'`): Windows ho
 
 def examine(ccache: str | None) -> tuple[Finding, ...]:
     """Return whether Kerberos can be had; NTLM and CredSSP need nothing more."""
-    if any(find_spec(name) is None for name in ("gssapi", "krb5")):
+    if not has_kerberos():
         return (Finding(check=_CHECK, verdict=Verdict.OK, message=_MISSING),)
     said = f"can be had, with tickets of {ccache or 'the default cache'} or a password"
     return (Finding(check=_CHECK, verdict=Verdict.OK, message=said),)

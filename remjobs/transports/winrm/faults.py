@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -36,7 +37,7 @@ _NOT_ALLOWED: Final = (
     "access denied: the account may not use WinRM there; its groups Administrators and "
     "Remote Management Users may"
 )
-_REMEDY: Final = {
+_REMEDY: Final[Mapping[int | None, str]] = {
     Code.ACCESS_DENIED: (
         "add the account to Remote Management Users, or look at "
         "`winrm configSDDL default` on the host"
@@ -93,8 +94,7 @@ class Fault(Exception):
     @property
     def failure(self) -> HostFailure:
         """The same, as what keeps work from being begun."""
-        known = self.code in set(Code)
-        remedy = _REMEDY.get(Code(self.code), "") if known and self.code is not None else ""
+        remedy = _REMEDY.get(self.code, "")
         if self.code == Code.ACCESS_DENIED:
             return HostFailure(
                 ReasonKind.REFUSED, _NOT_ALLOWED, stage=Stage.AUTHENTICATION, remedy=remedy

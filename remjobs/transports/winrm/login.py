@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
 
@@ -13,7 +14,7 @@ from remjobs.model.secret import Secret
 from remjobs.transports.base import Access, HostFailure, SecretUse
 from remjobs.transports.winrm.wire import Endpoint, WinRmLogin
 
-__all__ = ["endpoint_of", "login_of", "operation_timeout", "secret_of"]
+__all__ = ["WITHOUT_PASSWORD", "endpoint_of", "login_of", "operation_timeout", "secret_of"]
 
 _PORTS: Final = {WinRmScheme.HTTPS: 5986, WinRmScheme.HTTP: 5985}
 _CONNECT: Final = 10.0
@@ -27,9 +28,11 @@ _BY_PASSWORD: Final = frozenset(
         Authentication.NTLM,
     }
 )
-_WITHOUT: Final = frozenset(
-    {Authentication.CERTIFICATE, Authentication.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL}
-)
+WITHOUT_PASSWORD: Final[Mapping[Authentication, str]] = {
+    Authentication.CERTIFICATE: "logs in with a certificate",
+    Authentication.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL: "logs in with your own ticket",
+}
+"""Mechanisms that no credential is for, and why."""
 
 
 def endpoint_of(host: Host) -> Endpoint:
@@ -96,7 +99,7 @@ async def secret_of(host: Host, user: str | None, access: Access | None) -> Secr
         HostFailure: It cannot be had, or nobody is named whose it would be.
     """
     mechanism = host.authentication
-    if access is None or mechanism in _WITHOUT:
+    if access is None or mechanism in WITHOUT_PASSWORD:
         return None
     question = f"password of {user}"
     must = mechanism in _BY_PASSWORD or host.asks_for_password

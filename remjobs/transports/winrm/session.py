@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -25,6 +24,7 @@ from remjobs.transports.base import (
     StopReport,
     SweepReport,
 )
+from remjobs.transports.powershell.followed import with_streams
 from remjobs.transports.windows.launch import Launch, Surroundings, launch_of, runs_powershell
 from remjobs.transports.winrm.execution import Running, WinRmExecution
 from remjobs.transports.winrm.faults import Code, Fault
@@ -90,7 +90,7 @@ class WinRmSession:
         execution = WinRmExecution(key, running, self._lines, self._shells, self._ended)
         self._executions[running.command] = execution
         execution.begin(launch.prefix, work.input)
-        return _with_streams(execution, work)
+        return with_streams(execution, by_powershell=runs_powershell(work))
 
     async def _begin(self, line: Line, launch: Launch) -> Running:
         """Begin a command; one that may have been begun is never begun again."""
@@ -188,18 +188,3 @@ class WinRmSession:
             except (ConnectionBroken, HostFailure):
                 # Where it cannot be reached, it closes them itself once they are idle.
                 return
-
-
-def _with_streams(
-    execution: Execution,
-    work: Work,
-    known: Mapping[Stream, int] = MappingProxyType({}),
-) -> Execution:
-    """Return the execution, with the streams that PowerShell has if it runs the work."""
-    if not runs_powershell(work):
-        return execution
-    from remjobs.transports.powershell.streams import (  # noqa: PLC0415 - it is heavy
-        PowerShellExecution,
-    )
-
-    return PowerShellExecution(execution, known)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from remjobs.errors import UsageError
-from remjobs.model.authentication import Authentication, check_for_winrm
+from remjobs.model.authentication import check_for_winrm
 from remjobs.model.doctor import Finding
 from remjobs.model.host import Host, check_host_name, check_user_name
 from remjobs.model.request import Caller
@@ -21,7 +21,13 @@ from remjobs.transports.windows.launch import Surroundings
 from remjobs.transports.winrm.examine import examine
 from remjobs.transports.winrm.faults import Fault
 from remjobs.transports.winrm.line import Line, Lines
-from remjobs.transports.winrm.login import endpoint_of, login_of, operation_timeout, secret_of
+from remjobs.transports.winrm.login import (
+    WITHOUT_PASSWORD,
+    endpoint_of,
+    login_of,
+    operation_timeout,
+    secret_of,
+)
 from remjobs.transports.winrm.session import WinRmSession
 from remjobs.transports.winrm.shell import RemoteShell
 from remjobs.transports.winrm.threads import Threads
@@ -40,10 +46,6 @@ _QUIET: Final = 2.0
 """Seconds for the last threads to end."""
 _PATIENCE: Final = 300.0
 """Seconds for which a command may leave its input unread before the input is given up."""
-_NO_PASSWORD: Final = {
-    Authentication.CERTIFICATE: "logs in with a certificate",
-    Authentication.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL: "logs in with your own ticket",
-}
 
 
 class WinRmTransport:
@@ -66,7 +68,7 @@ class WinRmTransport:
         if host.user is not None:
             check_user_name(host.user)
         _check_files(host)
-        how = _NO_PASSWORD.get(host.authentication)
+        how = WITHOUT_PASSWORD.get(host.authentication)
         if how is not None and host.credential is not None:
             msg = f"{host.name}: {host.authentication} {how}; leave the credential out"
             raise UsageError(msg)

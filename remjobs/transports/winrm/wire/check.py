@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from remjobs.errors import UsageError
-from remjobs.model.authentication import Authentication
+from remjobs.model.authentication import OF_WINRM, Authentication
 from remjobs.transports.winrm.wire.endpoint import Endpoint
 from remjobs.transports.winrm.wire.login import WinRmLogin
 from remjobs.transports.winrm.wire.tickets import has_kerberos
@@ -16,16 +16,6 @@ from remjobs.transports.winrm.wire.tls import check_files, is_fingerprint
 __all__ = ["check_login", "check_secrecy"]
 
 A: Final = Authentication
-_OF_WINRM: Final = (
-    A.BASIC,
-    A.CERTIFICATE,
-    A.CREDSSP,
-    A.DIGEST,
-    A.KERBEROS,
-    A.NEGOTIATE,
-    A.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL,
-    A.NTLM,
-)
 _PATH: Final = re.compile(r"[!-~]*")
 _BY_TICKET: Final = frozenset({A.KERBEROS, A.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL})
 
@@ -64,9 +54,8 @@ def check_secrecy(endpoint: Endpoint, login: WinRmLogin) -> None:
 
 def _of_mechanism(login: WinRmLogin) -> Iterator[str]:
     mechanism = login.mechanism
-    if mechanism is not A.DEFAULT and mechanism not in _OF_WINRM:
-        listed = ", ".join(_OF_WINRM)
-        yield f"WinRM has no authentication {mechanism}; there are: Default, {listed}"
+    if mechanism not in OF_WINRM:
+        yield f"WinRM has no authentication {mechanism}; there are: {', '.join(OF_WINRM)}"
     if mechanism in _BY_TICKET and not has_kerberos():
         yield f"{mechanism} needs more packages: `pip install 'remjobs[kerberos]'`"
     if mechanism is A.NEGOTIATE_WITH_IMPLICIT_CREDENTIAL and login.secret is not None:
